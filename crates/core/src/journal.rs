@@ -1,0 +1,156 @@
+//! What one invocation writes down: its hash chain, and whether mutating calls may begin.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use crate::ledger::{Body, Call, Entry, Evidence, Hash, Outcome};
+use crate::ports::{Control, Ledger};
+use crate::{CallError, CallFault, Clock, Duration, Run, Timestamp};
+
+/// How long a look at kill switch and epoch is good for. A mutating call later than this looks again first.
+pub const PERMIT: Duration = Duration::from_secs(1);
+
+/// The journal of one invocation. Adapters write calls into it, actions write evidence.
+#[derive(Debug, Default)]
+pub struct Journal(RefCell<Pages>);
+
+#[derive(Debug, Default)]
+struct Pages {
+    run: Option<Run>,
+    invocation: Arc<str>,
+    action: Arc<str>,
+    phase: Arc<str>,
+    sequence: u32,
+    head: Option<Hash>,
+    unsaved: Vec<Entry>,
+    permitted_at: Option<Timestamp>,
+}
+
+/// A world that keeps a journal.
+pub trait Journaled {
+    /// The journal of the present invocation.
+    fn journal(&self) -> &Journal;
+}
+
+impl Journal {
+    /// Starts the journal of an invocation; whatever an earlier one left is dropped.
+    pub fn begin(&self, invocation: &str, action: &str, phase: &str) {
+        *self.0.borrow_mut() = Pages { invocation: invocation.into(), action: action.into(), phase: phase.into(), ..Pages::default() };
+    }
+
+    /// From here on, entries belong to `run`. Entries written before, outside any run, are dropped: they have no
+    /// ledger to go to.
+    pub fn belongs_to(&self, run: &Run) {
+        let mut pages = self.0.borrow_mut();
+        pages.run = Some(run.clone());
+    }
+
+    /// Writes down a fact.
+    pub fn saw(&self, now: Timestamp, evidence: Evidence) {
+        self.write(now, Body::Saw { evidence });
+    }
+
+    /// Writes down a call that was made.
+    pub fn called(&self, now: Timestamp, call: Call, outcome: Outcome) {
+        self.write(now, Body::Called { call, outcome });
+    }
+
+    /// Writes an entry, if the invocation belongs to a run.
+    pub fn write(&self, now: Timestamp, body: Body) {
+        let mut pages = self.0.borrow_mut();
+        let Some(run) = &pages.run else { return };
+        let entry = Entry {
+            run: run.id.clone(),
+            epoch: run.epoch,
+            invocation: pages.invocation.clone(),
+            action: pages.action.clone(),
+            phase: pages.phase.clone(),
+            sequence: pages.sequence,
+            at: now,
+            body,
+        };
+        pages.head = Some(pages.head.unwrap_or(Hash::ZERO).link(&entry));
+        pages.sequence += 1;
+        pages.unsaved.push(entry);
+    }
+
+    /// The head of this invocation's chain.
+    pub fn head(&self) -> Option<Hash> {
+        self.0.borrow().head
+    }
+
+    /// The run that this invocation belongs to.
+    pub fn run(&self) -> Option<Run> {
+        self.0.borrow().run.clone()
+    }
+
+    /// Marks that kill switch and epoch were read and allow mutating calls.
+    pub fn permit(&self, now: Timestamp) {
+        self.0.borrow_mut().permitted_at = Some(now);
+    }
+
+    fn is_permitted(&self, now: Timestamp) -> bool {
+        self.0.borrow().permitted_at.is_some_and(|at| now.since(at) <= PERMIT)
+    }
+
+    /// Saves what is unsaved. A ledger that cannot be written never blocks recovery: the entries stay for the next
+    /// attempt, and the caller logs the error.
+    pub async fn save<W: Ledger>(&self, world: &W) -> Result<(), CallError> {
+        let entries = std::mem::take(&mut self.0.borrow_mut().unsaved);
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let saved = world.append(&entries).await;
+        if saved.is_err() {
+            let mut pages = self.0.borrow_mut();
+            let later = std::mem::replace(&mut pages.unsaved, entries);
+            pages.unsaved.extend(later);
+        }
+        saved
+    }
+
+    /// What could not be saved: for the log.
+    pub fn unsaved(&self) -> Vec<Entry> {
+        self.0.borrow().unsaved.clone()
+    }
+}
+
+/// Lets a mutating call begin, or says why not. Every adapter asks this first.
+///
+/// Reads kill switch and epoch unless that was done within [`PERMIT`], and fails closed: what cannot be read does not
+/// permit. Then writes the intent to the ledger, which does not block. Asking twice is harmless.
+pub async fn admit<W: Clock + Control + Ledger + Journaled>(world: &W, call: &Call) -> Result<(), CallError> {
+    let halted = |message: String| CallError { operation: call.operation.to_string(), resource: call.resource.to_string(), fault: CallFault::Halted, message };
+    let journal = world.journal();
+    let Some(run) = journal.run() else { return Err(halted("no run is open for this invocation".into())) };
+    if !journal.is_permitted(world.now()) {
+        permit(world, &run).await.map_err(|denial| match denial {
+            Denial::Unreadable(error) => error,
+            Denial::Halted(message) => halted(message),
+        })?;
+    }
+    journal.write(world.now(), Body::Intent { call: call.clone() });
+    // A ledger that cannot be written never blocks recovery.
+    let _ = journal.save(world).await;
+    Ok(())
+}
+
+/// Why a run may not mutate.
+#[derive(Debug)]
+pub(crate) enum Denial {
+    Unreadable(CallError),
+    Halted(String),
+}
+
+/// Reads kill switch and epoch, and permits mutating calls for [`PERMIT`].
+pub(crate) async fn permit<W: Clock + Control + Journaled>(world: &W, run: &Run) -> Result<(), Denial> {
+    let control = world.read_control(&run.service, run.lane).await.map_err(Denial::Unreadable)?;
+    if let Some(switch) = control.kill_switch {
+        return Err(Denial::Halted(format!("the kill switch is set by {}: {}", switch.by, switch.reason)));
+    }
+    if control.epoch != run.epoch {
+        return Err(Denial::Halted(format!("this run has epoch {}, and the service is at epoch {}: another run has taken over", run.epoch, control.epoch)));
+    }
+    world.journal().permit(world.now());
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! The vocabulary of Muster: ids, time, progress, errors, runs, the ledger, and one small trait per capability of the world.
+
+mod duration;
+mod error;
+mod id;
+mod invoke;
+mod journal;
+mod ledger;
+pub mod ports;
+mod progress;
+mod region;
+mod run;
+mod time;
+
+pub use duration::{Duration, InvalidDuration};
+pub use error::{ActionError, CallError, CallFault, Finding};
+pub use id::{DatabaseId, Id, LaunchTemplateId, ParameterId, ScalingGroupId, kind};
+pub use invoke::{Action, Conduct, Context, DEADLINE_NOTE, Failure, invoke, invoke_alone};
+pub use journal::{Journal, Journaled, PERMIT, admit};
+pub use ledger::{Body, Call, Entry, Evidence, Hash, LagBasis, Outcome, Plane};
+pub use progress::{Progress, Status, poll_interval};
+pub use region::{InvalidRegion, Region};
+pub use run::{Lane, Override, PlanPin, Run, RunId, Waits};
+pub use time::{Clock, InvalidTimestamp, Timestamp};

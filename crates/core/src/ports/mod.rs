@@ -1,0 +1,24 @@
+//! The ports: one small trait per capability of the world. Adapters implement them (the twin here, AWS elsewhere);
+//! actions are generic over exactly those that they use, so that a binary links only the clients that it needs.
+//!
+//! Rules for every implementation:
+//! - a read of many resources is one method that takes them all, so that it can be batched;
+//! - a resource that does not exist is absent from the answer, never an error of the whole batch;
+//! - a mutating method first asks [`crate::admit`], and records the call in the [`crate::Journal`] whatever its end;
+//! - a method is one attempt: retries belong to the state machine.
+#![allow(async_fn_in_trait)] // one thread per run or per Lambda: nobody needs Send here
+
+mod compute;
+mod databases;
+mod people;
+mod state;
+mod traffic;
+
+pub use compute::{GroupSize, GroupState, Headroom, ImageState, Images, LaunchTemplateState, LaunchTemplates, Parameters, Quotas, ScalingGroups};
+pub use databases::{DatabaseRole, DatabaseState, DatabaseStatus, Databases, GlobalCacheState, GlobalCaches, GlobalMember, Sql, SqlTarget, WriteAttempt};
+pub use people::{Channels, Message};
+pub use state::{
+    Answer, Closing, Control, ControlState, Decisions, ExecutionState, Executions, KillSwitch, LaneState, Ledger, Notes, OpenRun, Plans, Question, Reading,
+    Reports, RunRegistry, Sample, Samples, StartedPlan,
+};
+pub use traffic::{Datapoint, Dns, Http, HttpAnswer, MetricQuery, MetricWriter, Metrics, Resolver, Vantage};

@@ -1,0 +1,91 @@
+//! Metrics, HTTP, DNS: how the service is seen from outside, and how traffic is moved.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::{CallError, Duration, Region, Timestamp};
+
+/// A CloudWatch metric over a window.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MetricQuery {
+    /// The namespace, such as `AWS/RDS`.
+    pub namespace: Arc<str>,
+    /// The metric's name.
+    pub name: Arc<str>,
+    /// Its dimensions.
+    pub dimensions: BTreeMap<String, String>,
+    /// The statistic, such as `Average` or `p99`.
+    pub statistic: Arc<str>,
+    /// From when; until now.
+    pub since: Timestamp,
+}
+
+/// One value of a metric, in thousandths of its unit: integers compare and print the same everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datapoint {
+    /// The end of the period.
+    pub at: Timestamp,
+    /// The value, times 1,000.
+    pub milli: i64,
+}
+
+/// Reading CloudWatch metrics.
+pub trait Metrics {
+    /// The datapoints of each query, oldest first. No datapoint is not zero.
+    async fn read_metrics(&self, region: &Region, queries: &[MetricQuery]) -> Result<Vec<Vec<Datapoint>>, CallError>;
+}
+
+/// Publishing the metrics that health checks follow (data plane of the standby region).
+pub trait MetricWriter {
+    /// Publishes one value, in thousandths, at the present instant. `moves_traffic` says that the value changes where
+    /// clients go, and not only repeats what is already in force.
+    async fn put_metric(
+        &self,
+        region: &Region,
+        namespace: &str,
+        name: &str,
+        dimensions: &BTreeMap<String, String>,
+        milli: i64,
+        moves_traffic: bool,
+    ) -> Result<(), CallError>;
+}
+
+/// Where a probe looks from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Vantage(pub Region);
+
+/// What came back from a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HttpAnswer {
+    /// The server answered.
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// How long it took.
+        took: Duration,
+    },
+    /// Nobody answered: no name, no connection, no answer in time.
+    Nothing {
+        /// What was seen.
+        why: String,
+    },
+}
+
+/// Looking at the service as its clients do.
+pub trait Http {
+    /// One GET, with a budget of five seconds; names are resolved afresh each time.
+    async fn get(&self, from: &Vantage, url: &str) -> Result<HttpAnswer, CallError>;
+}
+
+/// Asking DNS what the world is told (data plane).
+pub trait Resolver {
+    /// The targets that the authoritative servers answer for a name now; empty where the name is unknown.
+    async fn resolve(&self, name: &str) -> Result<BTreeSet<String>, CallError>;
+}
+
+/// Route 53's control plane, which lives in us-east-1.
+pub trait Dns {
+    /// Points a record at a target by `ChangeResourceRecordSets` (`UPSERT`). Idempotent. Returns when the change is
+    /// accepted, not when it is `INSYNC`.
+    async fn upsert_alias(&self, zone: &str, record: &str, target: &str, target_zone: &str) -> Result<(), CallError>;
+}
