@@ -1,0 +1,110 @@
+//! Closes a run: makes the report from the ledger, stores it, tells people, releases the lock.
+//!
+//! Converges: a run that was closed is not closed again; the report of the same run is the same report.
+//! Refuses:   nothing.
+//! Leaves behind on failure: an open run, which the janitor closes once its execution has ended.
+//! AWS: dynamodb:Query, dynamodb:UpdateItem, s3:PutObject, sns:Publish (standby region).
+
+use std::sync::Arc;
+
+use muster_core::ports::{Channels, Closing, Ledger, Message, OpenRun, Plans, Reports, RunRegistry, Samples};
+use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Journaled, Progress, Run};
+use muster_plan::{Event, Plan};
+use muster_report::{Closing as Ending, Report, assemble};
+use serde::Deserialize;
+
+use crate::tell::{channels_for, tell};
+
+/// The action.
+pub const CLOSE_RUN: Action = Action { name: "close-run", conduct: Conduct::KeepsBooks };
+
+/// How the run ended, as the state machine knows it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {
+    /// `succeeded`, `stoodDown`, `vetoed`, `aborted`, `failed` or `superseded`.
+    pub outcome: Arc<str>,
+    /// The execution's ARN.
+    pub execution: Arc<str>,
+}
+
+/// How long before the run the probe's samples count for the report.
+const LOOKED_BACK: Duration = Duration::from_hours(1);
+
+/// Closes the run. Called twice, the second call finds it closed.
+///
+/// # Errors
+/// `Transient` when the table or the bucket cannot be reached: then the lock stays, and the call is repeated.
+pub async fn close_run<W>(request: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
+where
+    W: Clock + RunRegistry + Ledger + Samples + Reports<Report> + Channels + Journaled,
+{
+    note_unprotected(cx, world.now(), &request.outcome);
+    let link = publish(world, cx.plan, cx.run, &request.outcome).await?;
+    let message = Message {
+        subject: format!("{}: {} of {} {}", cx.run.service, cx.run.flow, cx.plan.regions.primary, in_words(&request.outcome)),
+        body: format!("Run {} {}. Report: {link}", cx.run.id, in_words(&request.outcome)),
+        key: format!("{}/closed", cx.run.id).into(),
+    };
+    tell(world, cx, &channels_for(&cx.plan.people, Event::Closed), &message).await;
+    let released = release(world, cx.run, &request.outcome).await?;
+    let lock = if released { "lock released" } else { "the lock was another's already" };
+    Ok(Progress::done(format!("{}; report at {link}; {lock}", in_words(&request.outcome))))
+}
+
+/// How an outcome is said.
+pub(crate) fn in_words(outcome: &str) -> &'static str {
+    match outcome {
+        "succeeded" => "succeeded",
+        "stoodDown" => "stood down: the outage cleared before anything was changed",
+        "vetoed" => "was stopped by a decision not to fail over",
+        "aborted" => "was aborted",
+        "superseded" => "ended because another run took over",
+        "abandoned" => "was closed after its execution had ended without closing it",
+        _ => "failed",
+    }
+}
+
+/// A promotion leaves a primary with nothing behind it: people should know from the first minute.
+fn note_unprotected(cx: &Context<'_, Plan>, now: muster_core::Timestamp, outcome: &str) {
+    if outcome != "succeeded" {
+        return;
+    }
+    for (database, id) in cx.plan.replica_databases() {
+        let what = format!("{} runs on {id} in {} with no replica behind it: build a new one", database.name, cx.plan.regions.standby);
+        cx.saw(now, Evidence::Unprotected { what });
+    }
+}
+
+async fn publish<W>(world: &W, plan: &Plan, run: &Run, outcome: &str) -> Result<String, ActionError>
+where
+    W: Clock + Ledger + Samples + Reports<Report> + Journaled,
+{
+    // What this invocation has written down so far belongs into the report; a ledger that cannot be written does not block.
+    let _ = world.journal().save(world).await;
+    let entries = world.read_ledger(&run.id).await?;
+    let samples = world.read_samples(&run.service, run.opened_at.before(LOOKED_BACK)).await?;
+    let report = assemble(plan, &Ending { run, outcome, started_by: "unknown", drill: false, closed_at: world.now(), entries: &entries, samples: &samples });
+    Ok(world.publish_report(&run.id, &report).await?)
+}
+
+async fn release<W>(world: &W, run: &Run, outcome: &str) -> Result<bool, ActionError>
+where
+    W: Clock + RunRegistry,
+{
+    let closing = Closing { run: run.id.clone(), flow: run.flow.clone(), outcome: outcome.into(), at: world.now() };
+    Ok(world.close_run(&run.service, run.lane, &closing).await?)
+}
+
+/// Closes a run whose execution has ended without closing it. Called twice, the second call changes nothing.
+pub(crate) async fn close_abandoned<W>(world: &W, open: &OpenRun) -> Result<bool, ActionError>
+where
+    W: Clock + RunRegistry + Ledger + Samples + Plans<Plan> + Reports<Report> + Journaled,
+{
+    world.journal().belongs_to(&open.run);
+    let what = format!("the execution of run {} ended without closing it: see in the report which steps were done, and look at the estate", open.run.id);
+    world.journal().saw(world.now(), Evidence::Unprotected { what });
+    let plan = world.load_plan(&open.run.plan).await?;
+    publish(world, &plan, &open.run, "abandoned").await?;
+    release(world, &open.run, "abandoned").await
+}

@@ -1,0 +1,58 @@
+//! Confirms that the primary is down: enough of the plan's sources, one of them outside the standby region, for long enough.
+//!
+//! Converges: reads stored samples and changes nothing; ends with the verdict `confirmed` or `cleared`.
+//! Refuses:   to go on when neither shows within half an hour.
+//! Leaves behind on failure: nothing.
+//! AWS: dynamodb:Query (the samples, standby region).
+
+use muster_core::ports::{Notes, Samples};
+use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Finding, Progress};
+use muster_plan::Plan;
+use serde::Deserialize;
+
+use crate::notes;
+use crate::outage::{Outage, judge_outage, window};
+
+/// The action.
+pub const CONFIRM_OUTAGE: Action = Action { name: "confirm-outage", conduct: Conduct::Observes };
+
+/// Nothing to ask for: the plan says how.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {}
+
+/// Beyond this, sources contradict each other and a person should look.
+const PATIENCE: Duration = Duration::from_mins(30);
+/// New samples come once a minute; asking every few seconds finds each of them soon.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Judges the outage from the samples. Called twice, it answers the same unless a new sample has come.
+///
+/// # Errors
+/// `Refused` when the sources contradict each other for half an hour.
+pub async fn confirm_outage<W>(_: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
+where
+    W: Clock + Samples + Notes,
+{
+    let confirm = &cx.plan.triggers.confirm;
+    let samples = world.read_samples(&cx.run.service, cx.now.before(window(confirm))).await?;
+    match judge_outage(confirm, &samples, cx.now) {
+        Outage::Confirmed { sources, since } => {
+            notes::outage_began(world, cx.run, since).await?;
+            let detail = format!("down since {}, seen by {}", since.clock_time(), sources.join(", "));
+            cx.saw(world.now(), Evidence::OutageConfirmed { sources, since });
+            Ok(Progress::done(detail).with_verdict("confirmed"))
+        }
+        Outage::Cleared { seen } => {
+            cx.saw(world.now(), Evidence::OutageCleared { seen: seen.clone() });
+            Ok(Progress::done(seen).with_verdict("cleared"))
+        }
+        Outage::Open { seen } if cx.elapsed() > PATIENCE => Err(ActionError::refused(Finding::new(
+            &cx.run.service,
+            seen,
+            format!("a clear picture within {PATIENCE}"),
+            "look for yourself: answer `skip` to declare the outage, `retry` to go on watching, `abort` to stand down",
+        ))),
+        Outage::Open { seen } => Ok(Progress::pending(seen, INTERVAL)),
+    }
+}

@@ -1,0 +1,306 @@
+//! Fences the old primaries: quarantine, read-only, sessions ended, and all of it proven, before another primary takes writes.
+//!
+//! Converges: what is quarantined already is only proven; a fence that was proven is not looked at again.
+//! Refuses:   to call a primary fenced that it cannot see, unless the plan or a person accepted that by name.
+//! Leaves behind on failure: primaries that are quarantined but not proven; `stand-down` lifts the quarantine.
+//! AWS: rds:DescribeDBInstances, rds:ModifyDBInstance, and SQL inside the VPC (primary region).
+//!
+//! A change of security groups does not cut tracked connections, and a session can override `default_transaction_read_only`:
+//! so all three are done, and the proof is a refused write with no client connected.
+//! Source: the EC2 user guide, "Security group connection tracking".
+
+use std::sync::Arc;
+
+use muster_core::ports::{DatabaseRole, DatabaseState, Databases, Notes, Sql, SqlTarget, WriteAttempt};
+use muster_core::{Action, ActionError, CallError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Override, Progress, Timestamp};
+use muster_plan::{Database, Fence, Plan, WhenUnreachable};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::acceptance::{Fencing, accepted_overrides, note_fencing, read_fencing};
+use crate::batch::Batch;
+use crate::notes::{self, FenceDebt, fence_debt, service_scope};
+
+/// The action.
+pub const FENCE_DATABASE: Action = Action { name: "fence-database", conduct: Conduct::Mutates };
+
+/// Which part of the work.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {
+    /// Only look whether the primary region answers, and remember it: what runs beside the preflight.
+    #[serde(default)]
+    pub look: bool,
+}
+
+/// A primary that cannot be fenced for so long, although it answers, needs a person.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// How long a look at a dark region is believed. The critical path never waits for that region twice within it.
+const DARK: Duration = Duration::from_mins(30);
+
+/// What can be known about a primary that is to be fenced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// The region's API, or the server itself, does not answer.
+    Dark { why: String },
+    /// The instance does not exist any more: nothing can write to it.
+    Gone,
+    /// It is a replica: it takes no writes of clients.
+    Replica,
+    /// It was seen.
+    Seen { groups: Vec<Arc<str>>, write: WriteAttempt, sessions: u64 },
+}
+
+/// What to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Quarantine,
+    MakeReadOnly,
+    EndSessions,
+    Proven { proof: String },
+    Dark { why: String },
+}
+
+pub(crate) fn decide(sight: &Sight, quarantine: &str) -> Step {
+    match sight {
+        Sight::Dark { why } => Step::Dark { why: why.clone() },
+        Sight::Gone => Step::Proven { proof: "the instance does not exist".into() },
+        Sight::Replica => Step::Proven { proof: "the instance is a replica and takes no writes".into() },
+        Sight::Seen { groups, write, sessions } => {
+            if !matches!(groups.as_slice(), [only] if **only == *quarantine) {
+                return Step::Quarantine;
+            }
+            match write {
+                WriteAttempt::Accepted => Step::MakeReadOnly,
+                WriteAttempt::Unreachable { why } => Step::Dark { why: why.clone() },
+                WriteAttempt::Refused if *sessions > 0 => Step::EndSessions,
+                WriteAttempt::Refused => Step::Proven { proof: "a write was refused and no client is connected".into() },
+            }
+        }
+    }
+}
+
+/// The plan's quarantine of a database.
+pub(crate) fn quarantine(database: &Database) -> Option<(&str, &WhenUnreachable)> {
+    match database.fence.as_ref()? {
+        Fence::Quarantine { security_group, when_unreachable } => Some((security_group, when_unreachable)),
+    }
+}
+
+pub(crate) fn sql_target(database: &Database, id: &DatabaseId, state: &DatabaseState) -> Option<SqlTarget> {
+    Some(SqlTarget {
+        database: id.clone(),
+        endpoint: state.endpoint.clone()?,
+        credentials: database.credentials.as_ref().map(|reference| reference.secret.as_str().into()),
+    })
+}
+
+/// Fences every primary of the plan. Called twice, it changes nothing that is fenced.
+///
+/// # Errors
+/// `Refused` for a primary that cannot be seen and that nobody has accepted as unfenced.
+pub async fn fence_database<W>(request: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
+where
+    W: Clock + Databases + Sql + Notes,
+{
+    let databases: Vec<&Database> = cx.plan.databases.iter().filter(|database| database.fence.is_some()).collect();
+    if databases.is_empty() {
+        return Ok(Progress::done("the plan fences no database"));
+    }
+    if request.look {
+        return look(world, cx, &databases).await;
+    }
+    let overrides = accepted_overrides(world, cx.run).await?;
+    let dark_since: Option<Timestamp> = notes::read(world, &cx.run.id.0, "primaryDark").await?;
+    let mut batch = Batch::default();
+    for database in databases {
+        let Some((group, when_unreachable)) = quarantine(database) else { continue };
+        if read_fencing(world, cx.run, database).await?.is_some() {
+            batch.done(&database.name);
+            continue;
+        }
+        let sight = match dark_since.filter(|since| cx.now.since(*since) < DARK) {
+            Some(since) => Sight::Dark { why: format!("{} did not answer at {}", cx.plan.regions.primary, since.clock_time()) },
+            None => see(world, cx.plan, database).await?,
+        };
+        let id = DatabaseId::new(&cx.plan.regions.primary, &database.primary);
+        match decide(&sight, group) {
+            Step::Proven { proof } => {
+                note_fencing(world, cx.run, database, Some(Fencing::Proven)).await?;
+                cx.saw(world.now(), Evidence::Fenced { database: database.name.to_string(), proof });
+                batch.done(&database.name);
+            }
+            Step::Dark { why } => match acceptance(database, when_unreachable, &overrides) {
+                Some((risk, standing)) => {
+                    accept_unfenced(world, cx, database, why, risk, standing).await?;
+                    batch.done(&database.name);
+                }
+                None => batch.refused(Finding::new(
+                    &database.name,
+                    format!("its old primary cannot be seen: {why}"),
+                    "a proven fence, or a named person who accepts that it may still take writes",
+                    "cut it off another way; then answer `skip` to accept the risk by name, or `abort`",
+                )),
+            },
+            _ if cx.elapsed() > PATIENCE => batch.refused(Finding::new(
+                &database.name,
+                format!("its old primary answers, and is not fenced after {}", cx.elapsed()),
+                "writes refused and no client connected",
+                "end its sessions by hand and answer `retry`, or answer `abort`",
+            )),
+            step => match apply(world, cx, database, &id, &step, group).await {
+                Ok(()) => batch.pending(&database.name, "being fenced"),
+                Err(error) => batch.call_failed(&database.name, error),
+            },
+        }
+    }
+    let progress = batch.into_progress(cx, "fenced or accepted")?;
+    // What is being fenced takes seconds, and every second of it is downtime.
+    Ok(if progress.is_done() { progress } else { Progress::pending(progress.detail, Duration::from_secs(1)) })
+}
+
+async fn look<W>(world: &W, cx: &Context<'_, Plan>, databases: &[&Database]) -> Result<Progress, ActionError>
+where
+    W: Clock + Databases + Notes,
+{
+    let ids: Vec<DatabaseId> = databases.iter().map(|database| DatabaseId::new(&cx.plan.regions.primary, &database.primary)).collect();
+    let dark = match world.describe_databases(&cx.plan.regions.primary, &ids).await {
+        Err(error) if error.fault.is_transient() => Some(error),
+        Err(error) => return Err(error.into()),
+        Ok(_) => None,
+    };
+    let since = dark.as_ref().map(|_| world.now());
+    world.note(&cx.run.id.0, "primaryDark", &json!(since)).await?;
+    let seen = dark.map_or_else(|| "answers".to_owned(), |error| error.to_string());
+    cx.saw(world.now(), Evidence::Preflight { subject: format!("RDS in {}", cx.plan.regions.primary), seen: seen.clone(), ready: true });
+    Ok(Progress::done(format!("RDS in {}: {seen}", cx.plan.regions.primary)))
+}
+
+/// Looks at a primary: its role and groups, whether it takes writes, who is connected.
+pub(crate) async fn see<W>(world: &W, plan: &Plan, database: &Database) -> Result<Sight, ActionError>
+where
+    W: Databases + Sql,
+{
+    let id = DatabaseId::new(&plan.regions.primary, &database.primary);
+    let dark = |error: CallError| if error.fault.is_transient() { Ok(Sight::Dark { why: error.to_string() }) } else { Err(ActionError::from(error)) };
+    let states = match world.describe_databases(&plan.regions.primary, std::slice::from_ref(&id)).await {
+        Ok(states) => states,
+        Err(error) => return dark(error),
+    };
+    let Some(state) = states.get(&id) else { return Ok(Sight::Gone) };
+    if matches!(state.role, DatabaseRole::Replica { .. }) {
+        return Ok(Sight::Replica);
+    }
+    let Some(target) = sql_target(database, &id, state) else { return Ok(Sight::Dark { why: "it has no endpoint".into() }) };
+    let write = match world.attempt_write(&target).await {
+        Ok(write) => write,
+        Err(error) => return dark(error),
+    };
+    let sessions = match write {
+        WriteAttempt::Refused => match world.client_sessions(&target).await {
+            Ok(sessions) => sessions,
+            Err(error) => return dark(error),
+        },
+        _ => 0,
+    };
+    Ok(Sight::Seen { groups: state.security_groups.clone(), write, sessions })
+}
+
+async fn apply<W>(world: &W, cx: &Context<'_, Plan>, database: &Database, id: &DatabaseId, step: &Step, group: &str) -> Result<(), CallError>
+where
+    W: Databases + Sql + Notes,
+{
+    let states = world.describe_databases(&id.region, std::slice::from_ref(id)).await?;
+    let Some(state) = states.get(id) else { return Ok(()) };
+    let target = sql_target(database, id, state);
+    match step {
+        Step::Quarantine => {
+            world.note_once(&cx.run.id.0, &groups_note(database), &json!(Before { groups: state.security_groups.clone() })).await?;
+            world.set_security_groups(id, &[group.into()]).await?;
+            // Nothing of the next steps waits for the quarantine: a fence should take one invocation.
+            if let Some(target) = &target {
+                world.set_read_only(target, true).await?;
+                world.end_sessions(target).await?;
+            }
+            Ok(())
+        }
+        Step::MakeReadOnly => match &target {
+            Some(target) => world.set_read_only(target, true).await,
+            None => Ok(()),
+        },
+        Step::EndSessions => match &target {
+            Some(target) => world.end_sessions(target).await,
+            None => Ok(()),
+        },
+        Step::Proven { .. } | Step::Dark { .. } => Ok(()),
+    }
+}
+
+/// What a primary's security groups were before the quarantine.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Before {
+    pub(crate) groups: Vec<Arc<str>>,
+}
+
+pub(crate) fn groups_note(database: &Database) -> String {
+    format!("groups/{}", database.name)
+}
+
+/// Who accepted that this primary stays unfenced: the plan, or a person.
+fn acceptance(database: &Database, when_unreachable: &WhenUnreachable, overrides: &[Override]) -> Option<(Override, bool)> {
+    if let WhenUnreachable::Accept { by, reason } = when_unreachable {
+        return Some((Override::Unfenced { database: database.name.to_string(), by: by.clone(), reason: reason.clone() }, true));
+    }
+    overrides.iter().find(|risk| matches!(risk, Override::Unfenced { database: name, .. } if database.name == **name)).map(|risk| (risk.clone(), false))
+}
+
+async fn accept_unfenced<W>(world: &W, cx: &Context<'_, Plan>, database: &Database, seen: String, risk: Override, standing: bool) -> Result<(), ActionError>
+where
+    W: Clock + Notes,
+{
+    // The debt comes first: once it is accepted, the returning primary must be fenced even if this run dies now.
+    let debt = FenceDebt { run: cx.run.clone(), since: world.now() };
+    world.note(&service_scope(&cx.run.service), &fence_debt(&database.name), &json!(debt)).await?;
+    note_fencing(world, cx.run, database, Some(Fencing::Accepted)).await?;
+    cx.saw(world.now(), Evidence::Unfenced { database: database.name.to_string(), seen });
+    cx.saw(world.now(), Evidence::Accepted { risk, standing });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(groups: &[&str], write: WriteAttempt, sessions: u64) -> Sight {
+        Sight::Seen { groups: groups.iter().map(|group| Arc::from(*group)).collect(), write, sessions }
+    }
+
+    #[test]
+    fn a_primary_is_fenced_only_when_a_write_was_refused_and_nobody_is_connected() {
+        let quarantined = ["sg-quarantine"];
+        let cases = [
+            (seen(&["sg-app"], WriteAttempt::Accepted, 0), Step::Quarantine),
+            (seen(&["sg-app"], WriteAttempt::Refused, 0), Step::Quarantine),
+            (seen(&["sg-app", "sg-quarantine"], WriteAttempt::Refused, 0), Step::Quarantine),
+            (seen(&quarantined, WriteAttempt::Accepted, 0), Step::MakeReadOnly),
+            (seen(&quarantined, WriteAttempt::Refused, 3), Step::EndSessions),
+        ];
+        for (sight, step) in cases {
+            assert_eq!(decide(&sight, "sg-quarantine"), step, "{sight:?}");
+        }
+        assert!(matches!(decide(&seen(&quarantined, WriteAttempt::Refused, 0), "sg-quarantine"), Step::Proven { .. }));
+    }
+
+    #[test]
+    fn a_primary_that_nobody_can_reach_is_unreachable_and_not_refused() {
+        let silent = seen(&["sg-quarantine"], WriteAttempt::Unreachable { why: "timed out".into() }, 0);
+        assert!(matches!(decide(&silent, "sg-quarantine"), Step::Dark { .. }));
+        assert!(matches!(decide(&Sight::Dark { why: "no route".into() }, "sg-quarantine"), Step::Dark { .. }));
+    }
+
+    #[test]
+    fn what_does_not_exist_or_only_replays_takes_no_writes() {
+        assert!(matches!(decide(&Sight::Gone, "sg"), Step::Proven { .. }));
+        assert!(matches!(decide(&Sight::Replica, "sg"), Step::Proven { .. }));
+    }
+}

@@ -1,0 +1,236 @@
+//! How far behind a replica is, and whether that is little enough to promote it. Unknown is not zero.
+
+use muster_core::ports::{Datapoint, MetricQuery, Reading, Sample};
+use muster_core::{Duration, Finding, LagBasis, Override, Timestamp};
+use muster_plan::{LagGate, Name, WhenLagUnknown};
+
+/// A metric older than this says nothing about now. CloudWatch's `ReplicaLag` has one value a minute.
+const FRESH: Duration = Duration::from_mins(3);
+
+/// What is known about a replica's lag.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LagKnowledge {
+    /// The newest value of the metric, if it has one that is no `-1` (replication broken).
+    pub(crate) measured: Option<(Duration, Timestamp)>,
+    /// The probe's last sample from before the outage.
+    pub(crate) last_known: Option<(Duration, Timestamp)>,
+    /// When the outage was first seen; absent when none was.
+    pub(crate) outage_since: Option<Timestamp>,
+    /// Whether the old primary is proven to take no writes.
+    pub(crate) fenced: bool,
+}
+
+/// Whether a replica may be promoted, as far as its lag goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LagVerdict {
+    /// It may.
+    Go {
+        /// The lag, if it is known.
+        lag: Option<Duration>,
+        /// When it was sampled.
+        sampled_at: Option<Timestamp>,
+        /// Where the figure comes from.
+        basis: LagBasis,
+        /// The risk that somebody accepted, if it took that.
+        accepted: Option<(Override, bool)>,
+    },
+    /// The primary is fenced and the replica still catches up: what it is behind shrinks by itself.
+    Drain {
+        /// What is left.
+        lag: Duration,
+    },
+    /// It may not, unless a person says so.
+    Refuse(Finding),
+}
+
+impl LagKnowledge {
+    /// Puts together what the metric and the probe's samples say.
+    ///
+    /// A figure that was taken after the outage began says nothing about a primary that cannot be seen: RDS lets the
+    /// metric freeze at its last value when the source is gone.
+    pub(crate) fn gather(database: &Name, metric: &[Datapoint], samples: &[Sample], outage_since: Option<Timestamp>, fenced: bool) -> Self {
+        let measured = metric.last().filter(|point| point.milli >= 0).map(|point| (Duration::from_millis(point.milli.unsigned_abs()), point.at));
+        let last_known =
+            samples.iter().rev().filter(|sample| *database == *sample.source && outage_since.is_none_or(|since| sample.at < since)).find_map(|sample| {
+                match sample.reading {
+                    Reading::Lag { lag } => Some((lag, sample.at)),
+                    _ => None,
+                }
+            });
+        LagKnowledge { measured, last_known, outage_since, fenced }
+    }
+}
+
+/// CloudWatch's metric for the lag of an RDS replica: seconds, and −1 when replication is broken or stopped.
+/// Source: the RDS user guide, "Monitoring read replication".
+pub(crate) fn lag_query(replica: &str, since: Timestamp) -> MetricQuery {
+    MetricQuery {
+        namespace: "AWS/RDS".into(),
+        name: "ReplicaLag".into(),
+        dimensions: [("DBInstanceIdentifier".to_owned(), replica.to_owned())].into(),
+        statistic: "Maximum".into(),
+        since,
+    }
+}
+
+/// Decides, from what is known, whether a replica may be promoted.
+pub(crate) fn judge_lag(database: &Name, known: &LagKnowledge, gate: &LagGate, overrides: &[Override], now: Timestamp) -> LagVerdict {
+    let go = |lag, sampled_at, basis| LagVerdict::Go { lag, sampled_at, basis, accepted: None };
+    let refusal = match trusted_measurement(known, now) {
+        Some((lag, at)) if lag <= gate.max => return go(Some(lag), Some(at), LagBasis::Measured),
+        Some((lag, _)) if known.fenced => return LagVerdict::Drain { lag },
+        Some((lag, at)) => Finding::new(
+            database,
+            format!("its replica is {lag} behind, measured at {}", at.clock_time()),
+            format!("at most {}", gate.max),
+            format!("wait for it to catch up and answer `retry`, or accept the loss of up to {lag} of writes with an override of kind `lag`"),
+        ),
+        None => match judge_unknown(database, known, gate) {
+            Ok(verdict) => return verdict,
+            Err(finding) => finding,
+        },
+    };
+    let seen = trusted_measurement(known, now).or(known.last_known);
+    match overrides.iter().find(|accepted| covers(accepted, database, seen.map(|(lag, _)| lag))) {
+        Some(accepted) => LagVerdict::Go {
+            lag: seen.map(|(lag, _)| lag),
+            sampled_at: seen.map(|(_, at)| at),
+            basis: if seen.is_some() { LagBasis::LastKnown } else { LagBasis::Unknown },
+            accepted: Some((accepted.clone(), false)),
+        },
+        None => LagVerdict::Refuse(refusal),
+    }
+}
+
+fn trusted_measurement(known: &LagKnowledge, now: Timestamp) -> Option<(Duration, Timestamp)> {
+    let (lag, at) = known.measured?;
+    let primary_was_seen = known.fenced || known.outage_since.is_none();
+    (primary_was_seen && now.since(at) <= FRESH).then_some((lag, at))
+}
+
+fn judge_unknown(database: &Name, known: &LagKnowledge, gate: &LagGate) -> Result<LagVerdict, Finding> {
+    let WhenLagUnknown::LastKnown { within, up_to, by, reason } = &gate.when_unknown else {
+        return Err(Finding::new(
+            database,
+            "its replica's lag is unknown: the primary cannot be seen",
+            format!("a measured lag of at most {}", gate.max),
+            "accept the risk with an override of kind `lag`, or answer `abort`; a standing acceptance in the plan (`lag.whenUnknown`) would have let this run go on",
+        ));
+    };
+    let outage_since = known.outage_since.unwrap_or_default();
+    match known.last_known {
+        Some((lag, at)) if lag <= *up_to && outage_since.since(at) <= *within => Ok(LagVerdict::Go {
+            lag: Some(lag),
+            sampled_at: Some(at),
+            basis: LagBasis::LastKnown,
+            accepted: Some((
+                Override::Lag {
+                    database: database.to_string(),
+                    up_to: Some(*up_to),
+                    by: by.clone(),
+                    reason: reason.clone().unwrap_or_else(|| "standing acceptance in the plan".to_owned()),
+                },
+                true,
+            )),
+        }),
+        Some((lag, at)) => Err(Finding::new(
+            database,
+            format!("its replica was {lag} behind at {}, the last sample before the outage at {}", at.clock_time(), outage_since.clock_time()),
+            format!("at most {up_to} behind, sampled at most {within} before the outage"),
+            "accept the loss with an override of kind `lag`, or answer `abort`",
+        )),
+        None => Err(Finding::new(
+            database,
+            "its replica's lag is unknown, and the probe has no sample from before the outage",
+            format!("a sample from at most {within} before the outage"),
+            "see whether the probe runs; accept the risk with an override of kind `lag`, or answer `abort`",
+        )),
+    }
+}
+
+fn covers(accepted: &Override, name: &Name, lag: Option<Duration>) -> bool {
+    match accepted {
+        Override::Lag { database, up_to, .. } => *name == **database && up_to.is_none_or(|limit| lag.is_some_and(|lag| lag <= limit)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
+
+    fn name() -> Name {
+        "portal-db".parse().unwrap()
+    }
+
+    fn gate(when_unknown: WhenLagUnknown) -> LagGate {
+        LagGate { max: Duration::from_secs(60), measured: muster_plan::LagSource::Metric, when_unknown }
+    }
+
+    fn last_known() -> WhenLagUnknown {
+        WhenLagUnknown::LastKnown { within: Duration::from_secs(60), up_to: Duration::from_mins(5), by: "VP Engineering".into(), reason: None }
+    }
+
+    fn seconds_ago(seconds: u64) -> Timestamp {
+        NOW.before(Duration::from_secs(seconds))
+    }
+
+    fn outage(last_known: Option<(u64, u64)>) -> LagKnowledge {
+        LagKnowledge {
+            measured: Some((Duration::ZERO, seconds_ago(30))),
+            last_known: last_known.map(|(lag, age)| (Duration::from_secs(lag), seconds_ago(age))),
+            outage_since: Some(seconds_ago(240)),
+            fenced: false,
+        }
+    }
+
+    #[test]
+    fn a_replica_with_unknown_lag_is_not_promoted() {
+        let verdict = judge_lag(&name(), &LagKnowledge::default(), &gate(WhenLagUnknown::Hold), &[], NOW);
+        assert!(matches!(verdict, LagVerdict::Refuse(_)), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_metric_that_froze_at_zero_when_the_primary_died_is_not_believed() {
+        let verdict = judge_lag(&name(), &outage(None), &gate(WhenLagUnknown::Hold), &[], NOW);
+        assert!(matches!(verdict, LagVerdict::Refuse(_)), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_fresh_measurement_counts_while_the_primary_is_seen() {
+        let known = LagKnowledge { measured: Some((Duration::from_secs(60), seconds_ago(60))), ..LagKnowledge::default() };
+        assert!(matches!(judge_lag(&name(), &known, &gate(WhenLagUnknown::Hold), &[], NOW), LagVerdict::Go { basis: LagBasis::Measured, accepted: None, .. }));
+        let stale = LagKnowledge { measured: Some((Duration::ZERO, seconds_ago(181))), ..LagKnowledge::default() };
+        assert!(matches!(judge_lag(&name(), &stale, &gate(WhenLagUnknown::Hold), &[], NOW), LagVerdict::Refuse(_)));
+    }
+
+    #[test]
+    fn the_last_sample_before_the_outage_counts_only_within_what_was_accepted() {
+        let judged = |sample| judge_lag(&name(), &outage(sample), &gate(last_known()), &[], NOW);
+        assert!(matches!(judged(Some((2, 250))), LagVerdict::Go { basis: LagBasis::LastKnown, accepted: Some((_, true)), .. }));
+        assert!(matches!(judged(Some((301, 250))), LagVerdict::Refuse(_)), "more lag than accepted");
+        assert!(matches!(judged(Some((2, 301))), LagVerdict::Refuse(_)), "sampled too long before the outage");
+        assert!(matches!(judged(None), LagVerdict::Refuse(_)), "no sample");
+    }
+
+    #[test]
+    fn a_fenced_primary_lets_the_replica_catch_up_instead_of_losing_the_rest() {
+        let known =
+            LagKnowledge { measured: Some((Duration::from_secs(90), seconds_ago(10))), fenced: true, outage_since: Some(seconds_ago(300)), last_known: None };
+        assert_eq!(judge_lag(&name(), &known, &gate(WhenLagUnknown::Hold), &[], NOW), LagVerdict::Drain { lag: Duration::from_secs(90) });
+    }
+
+    #[test]
+    fn a_persons_override_covers_no_more_than_it_names() {
+        let accept = |database: &str, up_to: Option<u64>| {
+            [Override::Lag { database: database.into(), up_to: up_to.map(Duration::from_secs), by: "Ada".into(), reason: "customers wait".into() }]
+        };
+        let judged = |overrides: &[Override]| judge_lag(&name(), &outage(Some((400, 250))), &gate(WhenLagUnknown::Hold), overrides, NOW);
+        assert!(matches!(judged(&accept("portal-db", Some(400))), LagVerdict::Go { accepted: Some((_, false)), .. }));
+        assert!(matches!(judged(&accept("portal-db", None)), LagVerdict::Go { .. }));
+        assert!(matches!(judged(&accept("portal-db", Some(399))), LagVerdict::Refuse(_)));
+        assert!(matches!(judged(&accept("other-db", None)), LagVerdict::Refuse(_)));
+    }
+}

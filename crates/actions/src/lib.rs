@@ -1,0 +1,153 @@
+//! One file per action: observe, decide, act. Knows ports and the plan, not AWS.
+//!
+//! [`dispatch`] runs any of them by its function's name; a Lambda links only its own.
+
+mod acceptance;
+mod batch;
+mod close_run;
+mod confirm_outage;
+mod failover_cache;
+mod fence_database;
+mod fence_returned;
+mod flip_dns;
+mod hold;
+mod janitor;
+mod lag;
+mod notes;
+mod notify;
+mod open_run;
+mod outage;
+mod preflight;
+mod probe;
+mod promote_replica;
+mod question;
+mod request_decision;
+mod scale_compute;
+mod stand_down;
+mod superseded;
+mod sweep_decisions;
+mod tell;
+mod unbuilt;
+mod update_configuration;
+mod verify_data;
+mod verify_health;
+
+use muster_core::ports::{
+    Channels, Control, Databases, Decisions, Dns, Executions, GlobalCaches, Http, Images, LaunchTemplates, Ledger, MetricWriter, Metrics, Notes, Parameters,
+    Plans, Quotas, Reports, Resolver, RunRegistry, Samples, ScalingGroups, Sql,
+};
+use muster_core::{ActionError, Clock, Failure, Journaled, invoke, invoke_alone};
+use muster_plan::Plan;
+use muster_report::Report;
+use serde_json::Value;
+
+pub use close_run::{CLOSE_RUN, close_run};
+pub use confirm_outage::{CONFIRM_OUTAGE, confirm_outage};
+pub use failover_cache::{FAILOVER_CACHE, failover_cache};
+pub use fence_database::{FENCE_DATABASE, fence_database};
+pub use fence_returned::{FENCE_RETURNED, fence_returned};
+pub use flip_dns::{FLIP_DNS, flip_dns};
+pub use hold::{HOLD, hold};
+pub use janitor::{JANITOR, janitor};
+pub use notify::{NOTIFY, notify};
+pub use open_run::{LONGEST_FUNCTION, OPEN_RUN, open_run};
+pub use preflight::{PREFLIGHT, preflight};
+pub use probe::{NAMESPACE, PRIMARY_HEALTHY, PROBE, probe};
+pub use promote_replica::{PROMOTE_REPLICA, promote_replica};
+pub use request_decision::{FAILOVER, REQUEST_DECISION, request_decision};
+pub use scale_compute::{SCALE_COMPUTE, scale_compute};
+pub use stand_down::{STAND_DOWN, stand_down};
+pub use sweep_decisions::{SWEEP_DECISIONS, sweep_decisions};
+pub use unbuilt::{FLOWS, unbuilt};
+pub use update_configuration::{UPDATE_CONFIGURATION, update_configuration};
+pub use verify_data::{VERIFY_DATA, verify_data};
+pub use verify_health::{VERIFY_HEALTH, verify_health};
+
+/// Everything that any action uses: what the rehearsal's world offers.
+pub trait World:
+    Clock
+    + Control
+    + RunRegistry
+    + Decisions
+    + Samples
+    + Notes
+    + Ledger
+    + Plans<Plan>
+    + Reports<Report>
+    + Executions
+    + Channels
+    + Databases
+    + Sql
+    + GlobalCaches
+    + ScalingGroups
+    + LaunchTemplates
+    + Parameters
+    + Quotas
+    + Images
+    + Metrics
+    + MetricWriter
+    + Http
+    + Resolver
+    + Dns
+    + Journaled
+{
+}
+
+impl<T> World for T where
+    T: Clock
+        + Control
+        + RunRegistry
+        + Decisions
+        + Samples
+        + Notes
+        + Ledger
+        + Plans<Plan>
+        + Reports<Report>
+        + Executions
+        + Channels
+        + Databases
+        + Sql
+        + GlobalCaches
+        + ScalingGroups
+        + LaunchTemplates
+        + Parameters
+        + Quotas
+        + Images
+        + Metrics
+        + MetricWriter
+        + Http
+        + Resolver
+        + Dns
+        + Journaled
+{
+}
+
+/// Runs the action that a function is named after. It calls what the Lambda of that name calls.
+///
+/// # Errors
+/// As the action; `Muster.Invalid` for a function that there is none of.
+pub async fn dispatch<W: World>(function: &str, invocation: &str, event: Value, world: &W) -> Result<Value, Failure> {
+    match function {
+        "close-run" => invoke(CLOSE_RUN, invocation, event, world, close_run).await,
+        "confirm-outage" => invoke(CONFIRM_OUTAGE, invocation, event, world, confirm_outage).await,
+        "failover-cache" => invoke(FAILOVER_CACHE, invocation, event, world, failover_cache).await,
+        "fence-database" => invoke(FENCE_DATABASE, invocation, event, world, fence_database).await,
+        "fence-returned" => invoke_alone(FENCE_RETURNED, invocation, event, world, fence_returned).await,
+        "flip-dns" => invoke(FLIP_DNS, invocation, event, world, flip_dns).await,
+        "hold" => invoke(HOLD, invocation, event, world, hold).await,
+        "janitor" => invoke_alone(JANITOR, invocation, event, world, janitor).await,
+        "notify" => invoke(NOTIFY, invocation, event, world, notify).await,
+        "open-run" => invoke_alone(OPEN_RUN, invocation, event, world, open_run).await,
+        "preflight" => invoke(PREFLIGHT, invocation, event, world, preflight).await,
+        "probe" => invoke_alone(PROBE, invocation, event, world, probe).await,
+        "promote-replica" => invoke(PROMOTE_REPLICA, invocation, event, world, promote_replica).await,
+        "request-decision" => invoke(REQUEST_DECISION, invocation, event, world, request_decision).await,
+        "scale-compute" => invoke(SCALE_COMPUTE, invocation, event, world, scale_compute).await,
+        "stand-down" => invoke(STAND_DOWN, invocation, event, world, stand_down).await,
+        "sweep-decisions" => invoke_alone(SWEEP_DECISIONS, invocation, event, world, sweep_decisions).await,
+        "update-configuration" => invoke(UPDATE_CONFIGURATION, invocation, event, world, update_configuration).await,
+        "verify-data" => invoke(VERIFY_DATA, invocation, event, world, verify_data).await,
+        "verify-health" => invoke(VERIFY_HEALTH, invocation, event, world, verify_health).await,
+        other => Err(ActionError::Invalid(format!("there is no function `{other}`")).into()),
+    }
+}

@@ -1,0 +1,92 @@
+//! What a run, or a service, remembers between invocations: every note's name and shape, in one place.
+
+use muster_core::ports::{GroupSize, Notes};
+use muster_core::{ActionError, CallError, Run, ScalingGroupId, Timestamp};
+use muster_plan::Name;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// The scope of what outlives a run.
+pub(crate) fn service_scope(service: &str) -> String {
+    format!("service/{service}")
+}
+
+pub(crate) async fn read<T: DeserializeOwned>(world: &impl Notes, scope: &str, name: &str) -> Result<Option<T>, ActionError> {
+    match world.read_note(scope, name).await? {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => serde_json::from_value(value).map(Some).map_err(|error| {
+            ActionError::Invalid(format!(
+                "the note `{name}` of {scope} cannot be read: {error}. It was written by another version of Muster: close this run and start again"
+            ))
+        }),
+    }
+}
+
+/// When the outage was first seen.
+pub(crate) async fn outage_since(world: &impl Notes, run: &Run) -> Result<Option<Timestamp>, ActionError> {
+    read(world, &run.id.0, "outageSince").await
+}
+
+pub(crate) async fn outage_began(world: &impl Notes, run: &Run, since: Timestamp) -> Result<(), CallError> {
+    world.note_once(&run.id.0, "outageSince", &json!(since)).await.map(drop)
+}
+
+/// When a promotion was last asked for.
+pub(crate) async fn promotion_asked_at(world: &impl Notes, run: &Run, database: &Name) -> Result<Option<Timestamp>, ActionError> {
+    read(world, &run.id.0, &format!("promotion/{database}")).await
+}
+
+pub(crate) async fn promotion_asked<W: Notes + muster_core::Clock>(world: &W, run: &Run, database: &Name) -> Result<(), CallError> {
+    world.note(&run.id.0, &format!("promotion/{database}"), &json!(world.now())).await
+}
+
+pub(crate) async fn promotion_not_asked(world: &impl Notes, run: &Run, database: &Name) -> Result<(), CallError> {
+    world.note(&run.id.0, &format!("promotion/{database}"), &Value::Null).await
+}
+
+/// What a group's size was before the run changed it; the first note counts.
+pub(crate) async fn remember_size(world: &impl Notes, run: &Run, id: &ScalingGroupId, size: GroupSize) -> Result<(), CallError> {
+    world.note_once(&run.id.0, &size_note(id), &json!(size)).await.map(drop)
+}
+
+pub(crate) async fn remembered_size(world: &impl Notes, run: &Run, id: &ScalingGroupId) -> Result<Option<GroupSize>, ActionError> {
+    read(world, &run.id.0, &size_note(id)).await
+}
+
+fn size_note(id: &ScalingGroupId) -> String {
+    format!("size/{}/{}", id.region, id.name)
+}
+
+/// What a configuration item was before the run changed it; the first note counts.
+pub(crate) async fn remember_value(world: &impl Notes, run: &Run, item: &Name, value: Option<&str>) -> Result<(), CallError> {
+    world.note_once(&run.id.0, &format!("value/{item}"), &json!({ "value": value })).await.map(drop)
+}
+
+/// The value before the run changed it: `Some(None)` where there was none.
+pub(crate) async fn remembered_value(world: &impl Notes, run: &Run, item: &Name) -> Result<Option<Option<String>>, ActionError> {
+    #[derive(Deserialize)]
+    struct Remembered {
+        value: Option<String>,
+    }
+    Ok(read::<Remembered>(world, &run.id.0, &format!("value/{item}")).await?.map(|note| note.value))
+}
+
+/// A primary that could not be fenced: the service owes that until the primary is seen again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct FenceDebt {
+    /// The run that promoted another primary.
+    pub(crate) run: Run,
+    /// When.
+    pub(crate) since: Timestamp,
+}
+
+pub(crate) fn fence_debt(database: &Name) -> String {
+    format!("fenceDebt/{database}")
+}
+
+/// Whether a record's traffic has been taken over: what the probe publishes each minute.
+pub(crate) fn takeover(record: &str) -> String {
+    format!("takeover/{record}")
+}

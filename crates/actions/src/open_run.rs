@@ -1,0 +1,294 @@
+//! Opens a run: finds the plan, pins it, takes the service's lock, raises its epoch.
+//!
+//! Converges: the same execution opens its run once, however often this is called; a second alarm joins the open run.
+//! Refuses:   an alarm soon after a failover (a person still may); a run while the kill switch is set; a plan that needs what is not built.
+//! Leaves behind on failure: nothing, or an open run that the same execution finds again.
+//! AWS: s3:GetObject, s3:ListBucket, dynamodb:GetItem, dynamodb:UpdateItem, states:DescribeExecution (standby region).
+
+use std::sync::Arc;
+
+use muster_core::ports::{Control, ExecutionState, Executions, LaneState, Ledger, OpenRun, Plans, Reports, RunRegistry, Samples, StartedPlan};
+use muster_core::{Action, ActionError, Clock, Conduct, Duration, Evidence, Finding, Journaled, Lane, Override, Progress, Run, RunId, Timestamp, Waits};
+use muster_plan::{Decision, Flow, Plan};
+use muster_report::Report;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::close_run::close_abandoned;
+use crate::unbuilt::unbuilt;
+
+/// The action.
+pub const OPEN_RUN: Action = Action { name: "open-run", conduct: Conduct::KeepsBooks };
+
+/// What the state machine hands over.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {
+    /// The flow.
+    pub flow: Arc<str>,
+    /// The execution's ARN: the lock's owner.
+    pub execution: Arc<str>,
+    /// The execution's input: an alarm event, or what an operator wrote.
+    pub input: Value,
+}
+
+/// What an operator writes in the console.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Order {
+    service: String,
+    by: String,
+    reason: String,
+    #[serde(default)]
+    overrides: Vec<Override>,
+}
+
+/// The part of a CloudWatch alarm event that counts. Source: EventBridge, "CloudWatch Alarm State Change".
+#[derive(Debug, Deserialize)]
+struct AlarmEvent {
+    source: String,
+    detail: AlarmDetail,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AlarmDetail {
+    alarm_name: String,
+}
+
+/// Who started the run, and what for.
+struct Start<'a> {
+    plan: &'a StartedPlan<Plan>,
+    by: String,
+    reason: String,
+    overrides: Vec<Override>,
+    automatic: bool,
+}
+
+/// A function of Muster runs for at most this long; only then can no call of an ended execution be under way any more.
+pub const LONGEST_FUNCTION: Duration = Duration::from_secs(60);
+
+fn start<'a>(input: &Value, plans: &'a [StartedPlan<Plan>]) -> Result<Start<'a>, ActionError> {
+    let services = || plans.iter().map(|started| started.plan.service.as_str()).collect::<Vec<_>>().join(", ");
+    if input.get("detail-type").is_some() || input.get("source").is_some() {
+        let event: AlarmEvent = serde_json::from_value(input.clone())
+            .map_err(|error| ActionError::Invalid(format!("the event is no CloudWatch alarm event: {error}. Look at the rule that sends it")))?;
+        let alarm = &event.detail.alarm_name;
+        if event.source != "aws.cloudwatch" {
+            return Err(ActionError::Invalid(format!("the event comes from `{}`; only alarms of aws.cloudwatch start a failover", event.source)));
+        }
+        let plan = plans.iter().find(|started| started.plan.triggers.alarms.contains(alarm)).ok_or_else(|| {
+            ActionError::Invalid(format!(
+                "no plan names the alarm `{alarm}` under `triggers.alarms`. Plans in force: {}. Add it to the plan and push it, or narrow the rule",
+                services()
+            ))
+        })?;
+        return Ok(Start { plan, by: format!("alarm {alarm}"), reason: "the alarm is in ALARM".into(), overrides: Vec::new(), automatic: true });
+    }
+    let order: Order = serde_json::from_value(input.clone()).map_err(|error| {
+        ActionError::Invalid(format!(
+            "the input is neither an alarm event nor an order: {error}. Write {{\"service\": \"...\", \"by\": \"your name\", \"reason\": \"...\"}}"
+        ))
+    })?;
+    let plan = plans
+        .iter()
+        .find(|started| *started.plan.service.as_str() == *order.service)
+        .ok_or_else(|| ActionError::Invalid(format!("no plan is in force for the service `{}`. Plans in force: {}", order.service, services())))?;
+    Ok(Start { plan, by: order.by, reason: order.reason, overrides: order.overrides, automatic: false })
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    /// This execution has opened its run already.
+    Mine(Run),
+    /// Take the lock.
+    Open,
+    /// Close what an ended execution left, then take the lock.
+    Inherit(OpenRun),
+    /// The open run is narrower, or a drill: raise the epoch over it.
+    Supersede,
+    /// Another run does this already.
+    Joined(RunId),
+    /// Too soon after a failover for an alarm.
+    HeldDown(Timestamp),
+    /// The owner has just ended: a call of it may still be under way.
+    Wait(Duration),
+}
+
+fn decide(lane: &LaneState, owner: Option<ExecutionState>, request: &Request, automatic: bool, hold_down: Duration, now: Timestamp) -> Step {
+    match (&lane.open, owner) {
+        (Some(open), _) if open.execution == request.execution => Step::Mine(open.run.clone()),
+        (Some(_), Some(ExecutionState::Ended(at))) if now.since(at) < LONGEST_FUNCTION => Step::Wait(LONGEST_FUNCTION.saturating_sub(now.since(at))),
+        (Some(open), Some(ExecutionState::Ended(_) | ExecutionState::Unknown)) => Step::Inherit(open.clone()),
+        (Some(open), _) if open.drill || breadth(&open.run.flow) < breadth(&request.flow) => Step::Supersede,
+        (Some(open), _) => Step::Joined(open.run.id.clone()),
+        (None, _) => match &lane.last_closed {
+            Some(closed) if automatic && closed.flow == request.flow && &*closed.outcome == "succeeded" && now.since(closed.at) < hold_down => {
+                Step::HeldDown(closed.at.after(hold_down))
+            }
+            _ => Step::Open,
+        },
+    }
+}
+
+/// A region failover recovers everything that narrower flows do.
+fn breadth(flow: &str) -> u8 {
+    if flow == Flow::RegionFailover.as_str() { 2 } else { 1 }
+}
+
+/// Opens a run for the execution, or says why there is none to open. Called twice by the same execution, it returns the
+/// same run.
+///
+/// # Errors
+/// `Invalid` for an input or a plan that cannot be run; `Refused` while the kill switch is set.
+pub async fn open_run<W>(request: Request, world: &W) -> Result<Progress, ActionError>
+where
+    W: Clock + Control + RunRegistry + Executions + Ledger + Samples + Plans<Plan> + Reports<Report> + Journaled,
+{
+    let plans = world.plans_in_force().await?;
+    let start = start(&request.input, &plans)?;
+    let plan = &start.plan.plan;
+    let missing = unbuilt(plan);
+    if !missing.is_empty() {
+        return Err(ActionError::Invalid(format!("{} of {} needs what is not built yet: {}", request.flow, plan.service, missing.join("; "))));
+    }
+    let control = world.read_control(plan.service.as_str(), Lane::Recover).await?;
+    if let Some(switch) = control.kill_switch {
+        return Err(ActionError::refused(Finding::new(
+            &plan.service,
+            format!("the kill switch is set by {}: {}", switch.by, switch.reason),
+            "a clear kill switch",
+            "clear it if that is right, then start the flow again",
+        )));
+    }
+    let lane = world.read_lane(plan.service.as_str(), Lane::Recover).await?;
+    let owner = match &lane.open {
+        Some(open) if open.execution != request.execution => Some(world.execution_state(&open.execution).await?),
+        _ => None,
+    };
+    let now = world.now();
+    match decide(&lane, owner, &request, start.automatic, plan.triggers.after_failover.no_automatic_failover_for, now) {
+        Step::Mine(run) => Ok(opened(&run)),
+        Step::Joined(id) => Ok(Progress::done(format!("run {id} is open and does this already")).with_verdict("joined")),
+        Step::HeldDown(until) => {
+            Ok(Progress::done(format!("the service was failed over a short while ago: until {until} only a person may start another failover"))
+                .with_verdict("heldDown"))
+        }
+        Step::Wait(left) => Ok(Progress::pending("the last run's execution has just ended: a call of it may still be under way", left)),
+        Step::Inherit(open) => {
+            close_abandoned(world, &open).await?;
+            Ok(Progress::pending(format!("closed run {}, whose execution had ended", open.run.id), Duration::from_secs(1)))
+        }
+        Step::Open | Step::Supersede => take(world, &request, &start, &lane, now).await,
+    }
+}
+
+async fn take<W>(world: &W, request: &Request, start: &Start<'_>, lane: &LaneState, now: Timestamp) -> Result<Progress, ActionError>
+where
+    W: Clock + RunRegistry + Journaled,
+{
+    let plan = &start.plan.plan;
+    let epoch = lane.epoch + 1;
+    let run = Run {
+        id: RunId(format!("{}.{}.{epoch}", plan.service, request.flow).into()),
+        service: plan.service.as_str().into(),
+        flow: request.flow.clone(),
+        epoch,
+        lane: Lane::Recover,
+        opened_at: now,
+        deadline: now.after(plan.objectives.rto.times(2)),
+        plan: start.plan.pin.clone(),
+        overrides: start.overrides.clone(),
+        waits: waits(plan),
+    };
+    let open = OpenRun { run, execution: request.execution.clone(), drill: false };
+    if !world.open_run(lane.epoch, &open).await? {
+        return Ok(Progress::pending("another execution was faster; looking again", Duration::from_secs(1)));
+    }
+    world.journal().belongs_to(&open.run);
+    world.journal().saw(now, Evidence::Opened { by: start.by.clone(), reason: start.reason.clone() });
+    Ok(opened(&open.run))
+}
+
+/// How long the state machine's waiting states may last, at least a second: zero is no time-out that AWS accepts.
+fn waits(plan: &Plan) -> Waits {
+    let decision = match &plan.triggers.decision {
+        Decision::Automatic => Duration::from_secs(60),
+        Decision::Veto { window } => *window,
+        Decision::Approval { within, .. } => *within,
+    };
+    Waits { decision_seconds: decision.as_secs_ceil().max(1), hold_seconds: plan.people.hold.within.as_secs_ceil().max(1) }
+}
+
+fn opened(run: &Run) -> Progress {
+    Progress::done(format!("run {} is open, epoch {}", run.id, run.epoch)).with_verdict("opened").with_output(json!({ "run": run }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use muster_core::PlanPin;
+    use muster_core::ports::Closing;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
+
+    fn request(flow: &str) -> Request {
+        Request { flow: flow.into(), execution: "arn:mine".into(), input: Value::Null }
+    }
+
+    fn open(flow: &str, execution: &str, drill: bool) -> OpenRun {
+        let run = Run {
+            id: RunId(format!("portal.{flow}.7").into()),
+            service: "portal".into(),
+            flow: flow.into(),
+            epoch: 7,
+            lane: Lane::Recover,
+            opened_at: NOW,
+            deadline: NOW,
+            plan: PlanPin { key: "k".into(), version: "v".into(), sha256: "s".into() },
+            overrides: Vec::new(),
+            waits: Waits { decision_seconds: 1, hold_seconds: 1 },
+        };
+        OpenRun { run, execution: execution.into(), drill }
+    }
+
+    fn decided(open: Option<OpenRun>, owner: Option<ExecutionState>, flow: &str) -> Step {
+        decide(&LaneState { epoch: 7, open, last_closed: None }, owner, &request(flow), true, Duration::from_hours(24), NOW)
+    }
+
+    #[test]
+    fn the_second_delivery_of_an_alarm_joins_the_open_run() {
+        assert!(matches!(decided(Some(open("region-failover", "arn:other", false)), Some(ExecutionState::Running), "region-failover"), Step::Joined(_)));
+    }
+
+    #[test]
+    fn an_execution_that_asks_again_finds_its_own_run() {
+        assert!(matches!(decided(Some(open("region-failover", "arn:mine", false)), None, "region-failover"), Step::Mine(_)));
+    }
+
+    #[test]
+    fn a_region_failover_supersedes_narrower_flows_and_drills_and_nothing_supersedes_it() {
+        let running = Some(ExecutionState::Running);
+        assert_eq!(decided(Some(open("database-failover", "arn:other", false)), running, "region-failover"), Step::Supersede);
+        assert_eq!(decided(Some(open("region-failover", "arn:other", true)), running, "database-failover"), Step::Supersede);
+        assert!(matches!(decided(Some(open("region-failover", "arn:other", false)), running, "database-failover"), Step::Joined(_)));
+    }
+
+    #[test]
+    fn a_lock_is_inherited_only_when_no_call_of_its_owner_can_be_under_way() {
+        let ended = |seconds| Some(ExecutionState::Ended(NOW.before(Duration::from_secs(seconds))));
+        let held = || Some(open("region-failover", "arn:other", false));
+        assert!(matches!(decided(held(), ended(59), "region-failover"), Step::Wait(_)));
+        assert!(matches!(decided(held(), ended(60), "region-failover"), Step::Inherit(_)));
+        assert!(matches!(decided(held(), Some(ExecutionState::Unknown), "region-failover"), Step::Inherit(_)));
+    }
+
+    #[test]
+    fn after_a_failover_an_alarm_waits_and_a_person_does_not() {
+        let closed = Closing { run: RunId("r".into()), flow: "region-failover".into(), outcome: "succeeded".into(), at: NOW.before(Duration::from_hours(23)) };
+        let lane = LaneState { epoch: 7, open: None, last_closed: Some(closed) };
+        let decided = |automatic| decide(&lane, None, &request("region-failover"), automatic, Duration::from_hours(24), NOW);
+        assert!(matches!(decided(true), Step::HeldDown(_)));
+        assert_eq!(decided(false), Step::Open);
+    }
+}

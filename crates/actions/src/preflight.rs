@@ -1,0 +1,224 @@
+//! Looks at everything that the failover will need in the standby region, before anything is touched.
+//!
+//! Converges: reads only; a phase of the failover that would be refused later is refused now, while nothing has happened yet.
+//! Refuses:   when a standby is missing or broken, a lag is too high, a quota too small, an image gone.
+//! Leaves behind on failure: nothing.
+//! AWS: rds:DescribeDBInstances, cloudwatch:GetMetricData, autoscaling:DescribeAutoScalingGroups, servicequotas:GetServiceQuota,
+//!      ec2:DescribeInstances, ec2:DescribeImages, ec2:DescribeLaunchTemplateVersions, elasticache:DescribeGlobalReplicationGroups (standby region).
+
+use std::sync::Arc;
+
+use muster_core::ports::{
+    DatabaseStatus, Databases, GlobalCaches, Headroom, ImageState, Images, LaunchTemplates, Metrics, Notes, Quotas, Samples, ScalingGroups,
+};
+use muster_core::{Action, ActionError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, LaunchTemplateId, Progress, ScalingGroupId};
+use muster_plan::{AutoScalingGroup, CacheStandby, Compute, Database, Name, Plan};
+use serde::Deserialize;
+
+use crate::acceptance::accepted_overrides;
+use crate::lag::{LagKnowledge, LagVerdict, judge_lag, lag_query};
+use crate::notes;
+
+/// The action.
+pub const PREFLIGHT: Action = Action { name: "preflight", conduct: Conduct::Observes };
+
+/// Nothing to ask for: the plan says what is needed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {}
+
+/// What was found, good and bad.
+#[derive(Default)]
+struct Found {
+    ready: Vec<(String, String)>,
+    missing: Vec<Finding>,
+}
+
+impl Found {
+    fn ready(&mut self, subject: impl ToString, seen: impl Into<String>) {
+        self.ready.push((subject.to_string(), seen.into()));
+    }
+}
+
+/// Looks at the standby region. Called twice, it looks twice and changes nothing.
+///
+/// # Errors
+/// `Refused`, with everything at once that is not as it must be.
+pub async fn preflight<W>(_: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
+where
+    W: Clock + Databases + Metrics + Samples + ScalingGroups + Quotas + Images + LaunchTemplates + GlobalCaches + Notes,
+{
+    let mut found = Found::default();
+    look_at_databases(world, cx, &mut found).await?;
+    look_at_caches(world, cx, &mut found).await?;
+    for compute in &cx.plan.compute {
+        if let Compute::AutoScalingGroup(group) = compute {
+            look_at_group(world, cx, group, &mut found).await?;
+        }
+    }
+    for (subject, seen) in &found.ready {
+        cx.saw(world.now(), Evidence::Preflight { subject: subject.clone(), seen: seen.clone(), ready: true });
+    }
+    for finding in &found.missing {
+        cx.saw(world.now(), Evidence::Preflight { subject: finding.resource.clone(), seen: finding.seen.clone(), ready: false });
+    }
+    if found.missing.is_empty() {
+        Ok(Progress::done(format!("{} things are as the failover needs them", found.ready.len())))
+    } else {
+        Err(ActionError::Refused(found.missing))
+    }
+}
+
+async fn look_at_databases<W>(world: &W, cx: &Context<'_, Plan>, found: &mut Found) -> Result<(), ActionError>
+where
+    W: Clock + Databases + Metrics + Samples + Notes,
+{
+    let standby = &cx.plan.regions.standby;
+    let replicas: Vec<(&Database, DatabaseId)> = cx.plan.replica_databases().map(|(database, id)| (database, DatabaseId::new(standby, id))).collect();
+    if replicas.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<DatabaseId> = replicas.iter().map(|(_, id)| id.clone()).collect();
+    let states = world.describe_databases(standby, &ids).await?;
+    let outage_since = notes::outage_since(world, cx.run).await?;
+    let since = outage_since.unwrap_or(cx.now).before(Duration::from_mins(15));
+    let queries: Vec<_> = replicas.iter().map(|(_, id)| lag_query(&id.name, since)).collect();
+    let metrics = world.read_metrics(standby, &queries).await?;
+    let samples = world.read_samples(&cx.run.service, since).await?;
+    let overrides = accepted_overrides(world, cx.run).await?;
+    for ((database, id), metric) in replicas.iter().zip(&metrics) {
+        match states.get(id).map(|state| state.status) {
+            Some(DatabaseStatus::Available | DatabaseStatus::BackingUp) => found.ready(id, "exists and serves"),
+            Some(DatabaseStatus::Changing(status)) => found.ready(id, format!("exists and is `{status}`")),
+            Some(DatabaseStatus::Broken(status)) => {
+                found.missing.push(Finding::new(id, format!("it is `{status}`"), "a replica that can be promoted", "repair it, then answer `retry`"));
+                continue;
+            }
+            None => {
+                found.missing.push(Finding::new(
+                    id,
+                    "it does not exist",
+                    "the replica that the plan promotes",
+                    "correct the plan or build the replica, then answer `retry`",
+                ));
+                continue;
+            }
+        }
+        let Some(gate) = &database.lag else { continue };
+        let known = LagKnowledge::gather(&database.name, metric, &samples, outage_since, false);
+        match judge_lag(&database.name, &known, gate, &overrides, cx.now) {
+            LagVerdict::Go { lag: Some(lag), .. } => found.ready(&database.name, format!("replica lag {lag}")),
+            LagVerdict::Go { lag: None, .. } => found.ready(&database.name, "replica lag unknown, accepted"),
+            LagVerdict::Drain { lag } => found.ready(&database.name, format!("replica lag {lag}, shrinking")),
+            LagVerdict::Refuse(finding) => found.missing.push(finding),
+        }
+    }
+    Ok(())
+}
+
+async fn look_at_caches<W>(world: &W, cx: &Context<'_, Plan>, found: &mut Found) -> Result<(), ActionError>
+where
+    W: GlobalCaches,
+{
+    let caches: Vec<(&Name, Arc<str>, &str)> = cx
+        .plan
+        .caches
+        .iter()
+        .filter_map(|cache| match &cache.standby {
+            CacheStandby::GlobalDatastore { global_id, id } => Some((&cache.name, Arc::from(global_id.as_str()), id.as_str())),
+            _ => None,
+        })
+        .collect();
+    if caches.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Arc<str>> = caches.iter().map(|(_, id, _)| id.clone()).collect();
+    let states = world.describe_global_caches(&cx.plan.regions.standby, &ids).await?;
+    for (name, id, group) in caches {
+        if states.get(&id).is_some_and(|state| state.members.iter().any(|member| *member.group == *group)) {
+            found.ready(name, format!("{group} belongs to {id}"));
+        } else {
+            found.missing.push(Finding::new(
+                name,
+                format!("{id} has no cluster {group}"),
+                "the secondary cluster that the plan names",
+                "add it or correct the plan, then answer `retry`; or answer `skip` to start with a cold cache",
+            ));
+        }
+    }
+    Ok(())
+}
+
+async fn look_at_group<W>(world: &W, cx: &Context<'_, Plan>, group: &AutoScalingGroup, found: &mut Found) -> Result<(), ActionError>
+where
+    W: ScalingGroups + Quotas + Images + LaunchTemplates,
+{
+    let region = &cx.plan.regions.standby;
+    let id = ScalingGroupId::new(region, &group.standby.group);
+    let states = world.describe_groups(region, std::slice::from_ref(&id)).await?;
+    let Some(state) = states.get(&id) else {
+        found.missing.push(Finding::new(
+            &id,
+            "it does not exist",
+            "the Auto Scaling group that the plan names",
+            "create it or correct the plan, then answer `retry`",
+        ));
+        return Ok(());
+    };
+    found.ready(&id, format!("{} of {} instances, {} healthy", state.size.desired, group.standby.desired, state.healthy));
+    if let Some(instance_type) = &group.standby.instance_type {
+        let headroom = world.instance_headroom(region, instance_type).await?;
+        match decide_headroom(headroom, group.standby.desired.saturating_sub(state.size.desired)) {
+            Ok(seen) => found.ready(format!("quota for {instance_type}"), seen),
+            Err((seen, wanted)) => found.missing.push(Finding::new(
+                format!("quota for {instance_type} in {region}"),
+                seen,
+                wanted,
+                "raise the quota or stop other instances, then answer `retry`; or answer `skip` to start with what there is",
+            )),
+        }
+    }
+    if let Some(image) = &group.standby.image {
+        match world.image_state(region, image).await? {
+            ImageState::Available => found.ready(image, "available"),
+            ImageState::Missing => found.missing.push(Finding::new(
+                image,
+                format!("it is not available in {region}"),
+                "the image that the instances start from",
+                "copy it to the region or correct the launch template, then answer `retry`",
+            )),
+        }
+    }
+    if let Some(template) = &group.standby.launch_template {
+        let id = LaunchTemplateId::new(region, template);
+        match world.describe_templates(region, std::slice::from_ref(&id)).await?.get(&id) {
+            Some(state) => found.ready(&id, format!("version {}", state.latest_version)),
+            None => found.missing.push(Finding::new(
+                &id,
+                "it does not exist",
+                "the launch template that the plan names",
+                "create it or correct the plan, then answer `retry`",
+            )),
+        }
+    }
+    Ok(())
+}
+
+fn decide_headroom(headroom: Headroom, needed: u32) -> Result<String, (String, String)> {
+    let left = headroom.limit.saturating_sub(headroom.used);
+    let seen = format!("{left} more instances allowed ({} of {} used)", headroom.used, headroom.limit);
+    if left >= needed { Ok(seen) } else { Err((seen, format!("room for {needed} more"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_must_leave_room_for_what_is_still_to_be_started() {
+        assert!(decide_headroom(Headroom { limit: 10, used: 5 }, 5).is_ok());
+        assert!(decide_headroom(Headroom { limit: 10, used: 6 }, 5).is_err());
+        assert!(decide_headroom(Headroom { limit: 4, used: 6 }, 1).is_err());
+        assert!(decide_headroom(Headroom { limit: 4, used: 6 }, 0).is_ok());
+    }
+}

@@ -1,0 +1,240 @@
+//! Promotes cross-region read replicas to standalone primaries, all of the plan's at once.
+//!
+//! Converges: an instance that is already primary is left alone; one that is promoting or backing up is waited for.
+//! Refuses:   a replica whose old primary is neither proven fenced nor accepted by name as unfenced, and one whose lag
+//!            is above the plan's maximum or unknown, unless the plan or a person accepted that.
+//! Leaves behind on failure: replicas that were already promoted (a promotion cannot be undone).
+//! AWS: rds:DescribeDBInstances, rds:PromoteReadReplica, cloudwatch:GetMetricData (standby region).
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, stream};
+use muster_core::ports::{DatabaseRole, DatabaseState, DatabaseStatus, Databases, Metrics, Notes, Samples};
+use muster_core::{Action, ActionError, CallFault, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Override, Progress, Timestamp};
+use muster_plan::{Database, DatabaseStandby, Plan};
+use serde::Deserialize;
+
+use crate::acceptance::{Fencing, accepted_overrides, read_fencing};
+use crate::batch::{Batch, Landed};
+use crate::lag::{LagKnowledge, LagVerdict, judge_lag, lag_query};
+use crate::notes;
+
+/// The action.
+pub const PROMOTE_REPLICA: Action = Action { name: "promote-replica", conduct: Conduct::Mutates };
+
+/// Nothing to ask for: the plan says which.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {}
+
+/// RDS's budget, shared by all its calls of an account and region: a burst, then so many calls a second.
+const BURST: u64 = 300;
+const PER_SECOND: u64 = 12;
+/// After a promotion was asked for, the instance can still look like a replica for a while. Asking again would be rejected.
+const STATUS_LAG: Duration = Duration::from_secs(60);
+/// A promotion takes minutes (AWS, "Promoting a read replica"); after this long a person should look at it.
+const PATIENCE: Duration = Duration::from_mins(30);
+/// A rejection right after the call was asked for is most often an answer to its own repetition.
+const REJECTIONS: Duration = Duration::from_mins(5);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    Promote(LagVerdict),
+    Await(&'static str),
+    Drain(Duration),
+    Done,
+    Refuse(Finding),
+    Fail(Finding),
+}
+
+struct Observed<'a> {
+    state: Option<&'a DatabaseState>,
+    asked_at: Option<Timestamp>,
+    fencing: Option<Fencing>,
+    lag: LagKnowledge,
+}
+
+fn decide(database: &Database, observed: &Observed<'_>, overrides: &[Override], now: Timestamp) -> Step {
+    let Some(state) = observed.state else {
+        return Step::Fail(Finding::new(
+            &database.name,
+            "its replica does not exist in the standby region",
+            "the instance that the plan names as `standby.id`",
+            "restore the database by hand or correct the plan, then answer `retry`",
+        ));
+    };
+    match (&state.role, state.status) {
+        (_, DatabaseStatus::Broken(status)) => Step::Fail(Finding::new(
+            &database.name,
+            format!("its standby instance is `{status}`"),
+            "an instance that is `available`",
+            "repair it in the RDS console, then answer `retry`",
+        )),
+        (DatabaseRole::Primary, DatabaseStatus::Available | DatabaseStatus::BackingUp) => Step::Done,
+        (DatabaseRole::Primary, DatabaseStatus::Changing(_)) => Step::Await("finishing its promotion"),
+        (DatabaseRole::Replica { .. }, DatabaseStatus::BackingUp) => Step::Await("backing up: RDS promotes no replica meanwhile"),
+        (DatabaseRole::Replica { .. }, DatabaseStatus::Changing(_)) => Step::Await("promoting"),
+        (DatabaseRole::Replica { .. }, DatabaseStatus::Available) if observed.asked_at.is_some_and(|at| now.since(at) < STATUS_LAG) => Step::Await("promoting"),
+        (DatabaseRole::Replica { .. }, DatabaseStatus::Available) => decide_promotion(database, observed, overrides, now),
+    }
+}
+
+fn decide_promotion(database: &Database, observed: &Observed<'_>, overrides: &[Override], now: Timestamp) -> Step {
+    if observed.fencing.is_none() {
+        return Step::Refuse(Finding::new(
+            &database.name,
+            "its old primary is not proven to refuse writes",
+            "a proven fence, or a named person who accepted the risk",
+            "fence it and answer `retry`, or accept the risk with an override of kind `unfenced`",
+        ));
+    }
+    let Some(gate) = &database.lag else {
+        return Step::Promote(LagVerdict::Go { lag: None, sampled_at: None, basis: muster_core::LagBasis::Unknown, accepted: None });
+    };
+    match judge_lag(&database.name, &observed.lag, gate, overrides, now) {
+        LagVerdict::Drain { lag } => Step::Drain(lag),
+        LagVerdict::Refuse(finding) => Step::Refuse(finding),
+        go => Step::Promote(go),
+    }
+}
+
+/// How many promotions may be asked for now: the burst, and what the rate has allowed since the phase began.
+fn budget(elapsed: Duration, already_asked: u64) -> u64 {
+    (BURST + PER_SECOND * elapsed.as_millis() / 1_000).saturating_sub(already_asked)
+}
+
+/// Brings every replica of the plan to being a primary. Called twice, it asks RDS nothing twice.
+///
+/// # Errors
+/// `Refused` and `Permanent` name every database that cannot go on; the others go on all the same.
+pub async fn promote_replica<W>(_: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
+where
+    W: Clock + Databases + Metrics + Samples + Notes,
+{
+    let databases: Vec<(&Database, DatabaseId)> =
+        cx.plan.replica_databases().map(|(database, id)| (database, DatabaseId::new(&cx.plan.regions.standby, id))).collect();
+    if databases.is_empty() {
+        return Ok(Progress::done("the plan promotes no replica"));
+    }
+    let ids: Vec<DatabaseId> = databases.iter().map(|(_, id)| id.clone()).collect();
+    let states = world.describe_databases(&cx.plan.regions.standby, &ids).await?;
+    let waiting: Vec<&(&Database, DatabaseId)> = databases.iter().filter(|(_, id)| states.get(id).is_some_and(is_idle_replica)).collect();
+    let lags = observe_lags(world, cx, &waiting).await?;
+    let overrides = accepted_overrides(world, cx.run).await?;
+
+    let mut batch = Batch::default();
+    let mut left = budget(cx.elapsed(), (databases.len() - waiting.len()) as u64);
+    let mut to_promote = Vec::new();
+    for (database, id) in &databases {
+        let lag = lags.get(database.name.as_str());
+        let observed = Observed {
+            state: states.get(id),
+            asked_at: lag.and_then(|known| known.asked_at),
+            fencing: lag.and_then(|known| known.fencing),
+            lag: lag.map(|known| known.lag.clone()).unwrap_or_default(),
+        };
+        match decide(database, &observed, &overrides, world.now()) {
+            Step::Done => {
+                cx.saw(world.now(), Evidence::Awaited { component: database.name.to_string(), what: "promotion".into(), from: cx.since, until: world.now() });
+                batch.done(&database.name);
+            }
+            Step::Await(what) if cx.elapsed() > PATIENCE => batch.failed(Finding::new(
+                &database.name,
+                format!("{what} for {}", cx.elapsed()),
+                format!("a promotion within {PATIENCE}"),
+                "look at the instance's events in RDS; answer `retry` to go on waiting",
+            )),
+            Step::Await(what) => batch.pending(&database.name, what),
+            Step::Drain(lag) if cx.elapsed() > PATIENCE => batch.refused(Finding::new(
+                &database.name,
+                format!("its primary is fenced and its replica is still {lag} behind"),
+                "a replica that catches up",
+                "accept the loss with an override of kind `lag`, or answer `retry` to go on waiting",
+            )),
+            Step::Drain(lag) => batch.pending(&database.name, format!("catching up, {lag} behind a fenced primary")),
+            Step::Refuse(finding) => batch.refused(finding),
+            Step::Fail(finding) => batch.failed(finding),
+            Step::Promote(_) if left == 0 => batch.queued(&database.name, "waiting for its turn in RDS's call budget"),
+            Step::Promote(verdict) => {
+                left -= 1;
+                to_promote.push((*database, id.clone(), verdict));
+            }
+        }
+    }
+    let landed: Vec<Landed> = stream::iter(to_promote).map(|(database, id, verdict)| promote(world, cx, database, id, verdict)).buffered(20).collect().await;
+    for one in landed {
+        batch.land(one);
+    }
+    batch.into_progress(cx, "promoted")
+}
+
+fn is_idle_replica(state: &DatabaseState) -> bool {
+    matches!(state.role, DatabaseRole::Replica { .. }) && state.status == DatabaseStatus::Available
+}
+
+struct Known {
+    asked_at: Option<Timestamp>,
+    fencing: Option<Fencing>,
+    lag: LagKnowledge,
+}
+
+async fn observe_lags<'p, W>(world: &W, cx: &Context<'_, Plan>, waiting: &[&(&'p Database, DatabaseId)]) -> Result<BTreeMap<&'p str, Known>, ActionError>
+where
+    W: Clock + Metrics + Samples + Notes,
+{
+    if waiting.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let outage_since = notes::outage_since(world, cx.run).await?;
+    let looked_back = outage_since.unwrap_or(cx.now).before(Duration::from_mins(15));
+    let queries: Vec<_> = waiting.iter().map(|(_, id)| lag_query(&id.name, cx.now.before(Duration::from_mins(15)))).collect();
+    let metrics = world.read_metrics(&cx.plan.regions.standby, &queries).await?;
+    let samples = world.read_samples(&cx.run.service, looked_back).await?;
+    let mut known = BTreeMap::new();
+    for ((database, _), metric) in waiting.iter().zip(&metrics) {
+        let fencing = read_fencing(world, cx.run, database).await?;
+        let fenced = fencing == Some(Fencing::Proven);
+        let asked_at = notes::promotion_asked_at(world, cx.run, &database.name).await?;
+        let lag = LagKnowledge::gather(&database.name, metric, &samples, outage_since, fenced);
+        known.insert(database.name.as_str(), Known { asked_at, fencing, lag });
+    }
+    Ok(known)
+}
+
+async fn promote<W>(world: &W, cx: &Context<'_, Plan>, database: &Database, id: DatabaseId, verdict: LagVerdict) -> Landed
+where
+    W: Clock + Databases + Notes,
+{
+    if let LagVerdict::Go { lag, sampled_at, basis, accepted } = verdict {
+        cx.saw(world.now(), Evidence::Lag { database: database.name.to_string(), lag, sampled_at, basis });
+        if let Some((risk, standing)) = accepted {
+            cx.saw(world.now(), Evidence::Accepted { risk, standing });
+        }
+    }
+    // The note comes first: a call that was applied and lost its answer must not be made again at once.
+    if let Err(error) = notes::promotion_asked(world, cx.run, &database.name).await {
+        return Landed::Failed(database.name.to_string(), error);
+    }
+    match world.promote_replica(&id, backup_retention_days(database)).await {
+        Ok(()) => {
+            cx.saw(world.now(), Evidence::Irreversible { step: format!("promotion of {id} asked for") });
+            Landed::Asked(database.name.to_string(), "promoting")
+        }
+        Err(error) if error.fault == CallFault::Rejected && cx.elapsed() < REJECTIONS => Landed::Asked(database.name.to_string(), "RDS takes no promotion yet"),
+        Err(error) if error.fault.is_ambiguous() => Landed::Asked(database.name.to_string(), "asked to promote, and the answer was lost"),
+        Err(error) => {
+            // Certainly not applied: the next attempt need not wait for a status that will not come.
+            let _ = notes::promotion_not_asked(world, cx.run, &database.name).await;
+            Landed::Failed(database.name.to_string(), error)
+        }
+    }
+}
+
+/// RDS wants automated backups on, or follows the promotion with a reboot.
+fn backup_retention_days(database: &Database) -> u32 {
+    let retention = match &database.standby {
+        DatabaseStandby::Replica { backup_retention, .. } => backup_retention.or(database.backup_retention),
+        _ => None,
+    };
+    retention.map_or(1, |span| u32::try_from(span.as_millis() / 86_400_000).unwrap_or(35)).clamp(1, 35)
+}

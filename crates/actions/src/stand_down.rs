@@ -1,0 +1,182 @@
+//! Undoes what a run did, as long as nothing irreversible has happened; afterwards it undoes nothing and says what stands.
+//!
+//! Converges: what is as it was is left alone.
+//! Refuses:   to touch anything once a promotion has begun: half of a failover undone is worse than a failover.
+//! Leaves behind on failure: what could not be undone, in the report.
+//! AWS: rds:DescribeDBInstances, autoscaling:DescribeAutoScalingGroups, autoscaling:UpdateAutoScalingGroup, ssm:GetParameters,
+//!      ssm:PutParameter, ec2:DescribeLaunchTemplateVersions, ec2:CreateLaunchTemplateVersion, ec2:ModifyLaunchTemplate (standby region);
+//!      rds:ModifyDBInstance and SQL inside the VPC (primary region).
+
+use muster_core::ports::{DatabaseRole, DatabaseStatus, Databases, LaunchTemplates, Notes, Parameters, ScalingGroups, Sql};
+use muster_core::{
+    Action, ActionError, CallError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, LaunchTemplateId, ParameterId, Progress, ScalingGroupId,
+};
+use muster_plan::{BackgroundWorkload, Compute, Configuration, Database, Plan};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::acceptance::note_fencing;
+use crate::fence_database::{Before, groups_note, quarantine, sql_target};
+use crate::notes::{self, fence_debt, service_scope};
+use crate::update_configuration::client_token;
+
+/// The action.
+pub const STAND_DOWN: Action = Action { name: "stand-down", conduct: Conduct::Undoes };
+
+/// Nothing to ask for: the run's notes say what it did.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {}
+
+/// What could not be undone within this long is left to people.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Undoes the run's changes. Called twice, it undoes nothing twice.
+///
+/// # Errors
+/// `Transient` while a call fails for a moment.
+pub async fn stand_down<W>(_: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
+where
+    W: Clock + Databases + Sql + ScalingGroups + Parameters + LaunchTemplates + Notes,
+{
+    if let Some(step) = irreversible(world, cx).await? {
+        cx.saw(world.now(), Evidence::Unprotected { what: format!("nothing was undone, because {step}: finish the failover by hand or with another run") });
+        return Ok(Progress::done(format!("nothing undone: {step}")).with_verdict("irreversible"));
+    }
+    let mut left = Vec::new();
+    for database in &cx.plan.databases {
+        keep(lift_fence(world, cx, database).await, database.name.as_str(), &mut left)?;
+    }
+    for id in groups(cx.plan) {
+        keep(shrink(world, cx, &id).await, &id.name, &mut left)?;
+    }
+    for item in &cx.plan.configuration {
+        keep(write_back(world, cx, item).await, item.name().as_str(), &mut left)?;
+    }
+    if left.is_empty() {
+        return Ok(Progress::done("everything that this run changed is as it was").with_verdict("undone"));
+    }
+    if cx.elapsed() <= PATIENCE {
+        return Ok(cx.wait(format!("undoing: {}", left.join("; "))));
+    }
+    for what in &left {
+        cx.saw(world.now(), Evidence::Unprotected { what: format!("not undone: {what}") });
+    }
+    Ok(Progress::done(format!("not undone: {}", left.join("; "))).with_verdict("partly"))
+}
+
+/// The point of no return, if it was passed: a promotion that was asked for, or a replica that is none any more.
+async fn irreversible<W>(world: &W, cx: &Context<'_, Plan>) -> Result<Option<String>, ActionError>
+where
+    W: Databases + Notes,
+{
+    let standby = &cx.plan.regions.standby;
+    let replicas: Vec<(&Database, DatabaseId)> = cx.plan.replica_databases().map(|(database, id)| (database, DatabaseId::new(standby, id))).collect();
+    for (database, _) in &replicas {
+        if notes::promotion_asked_at(world, cx.run, &database.name).await?.is_some() {
+            return Ok(Some(format!("the promotion of {} was asked for", database.name)));
+        }
+    }
+    let ids: Vec<DatabaseId> = replicas.iter().map(|(_, id)| id.clone()).collect();
+    let states = if ids.is_empty() { Default::default() } else { world.describe_databases(standby, &ids).await? };
+    let promoted = states.iter().find(|(_, state)| state.role == DatabaseRole::Primary || state.status == DatabaseStatus::Changing("promoting"));
+    Ok(promoted.map(|(id, _)| format!("{id} is a primary")))
+}
+
+/// Sorts one undoing: what failed stays on the list, and only a stop of the whole run stops the rest.
+fn keep(undone: Result<(), ActionError>, what: &str, left: &mut Vec<String>) -> Result<(), ActionError> {
+    match undone {
+        Err(error @ ActionError::Refused(_)) => Err(error),
+        Err(error) => {
+            left.push(format!("{what}: {error}"));
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+async fn lift_fence<W>(world: &W, cx: &Context<'_, Plan>, database: &Database) -> Result<(), ActionError>
+where
+    W: Clock + Databases + Sql + Notes,
+{
+    let scope = service_scope(&cx.run.service);
+    if world.read_note(&scope, &fence_debt(&database.name)).await?.is_some_and(|note| !note.is_null()) {
+        world.note(&scope, &fence_debt(&database.name), &Value::Null).await?;
+    }
+    let Some(before) = notes::read::<Before>(world, &cx.run.id.0, &groups_note(database)).await? else { return Ok(()) };
+    let Some((quarantine, _)) = quarantine(database) else { return Ok(()) };
+    let id = DatabaseId::new(&cx.plan.regions.primary, &database.primary);
+    let states = world.describe_databases(&id.region, std::slice::from_ref(&id)).await?;
+    let Some(state) = states.get(&id) else { return Ok(()) };
+    if !state.security_groups.iter().any(|group| **group == *quarantine) {
+        return Ok(());
+    }
+    note_fencing(world, cx.run, database, None).await?;
+    if let Some(target) = sql_target(database, &id, state) {
+        world.set_read_only(&target, false).await?;
+    }
+    world.set_security_groups(&id, &before.groups).await?;
+    cx.saw(world.now(), Evidence::Undone { what: format!("the quarantine of {id}") });
+    Ok(())
+}
+
+fn groups(plan: &Plan) -> Vec<ScalingGroupId> {
+    plan.compute
+        .iter()
+        .filter_map(|compute| match compute {
+            Compute::AutoScalingGroup(group) => Some(ScalingGroupId::new(&plan.regions.standby, &group.standby.group)),
+            Compute::Background(background) => match &background.workload {
+                BackgroundWorkload::AutoScalingGroup { standby, .. } => Some(ScalingGroupId::new(&plan.regions.standby, standby)),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect()
+}
+
+async fn shrink<W>(world: &W, cx: &Context<'_, Plan>, id: &ScalingGroupId) -> Result<(), ActionError>
+where
+    W: Clock + ScalingGroups + Notes,
+{
+    let Some(before) = notes::remembered_size(world, cx.run, id).await? else { return Ok(()) };
+    let states = world.describe_groups(&id.region, std::slice::from_ref(id)).await?;
+    if states.get(id).is_none_or(|state| state.size == before) {
+        return Ok(());
+    }
+    world.resize_group(id, before).await?;
+    cx.saw(world.now(), Evidence::Undone { what: format!("the size of {id}: {} instances again", before.desired) });
+    Ok(())
+}
+
+async fn write_back<W>(world: &W, cx: &Context<'_, Plan>, item: &Configuration) -> Result<(), ActionError>
+where
+    W: Clock + Parameters + LaunchTemplates + Notes,
+{
+    let Some(Some(before)) = notes::remembered_value(world, cx.run, item.name()).await? else { return Ok(()) };
+    let changed = match item {
+        Configuration::SsmParameter { parameter, region, .. } => put_back(world, &ParameterId::new(cx.plan.regions.get(*region), parameter), &before).await?,
+        Configuration::LaunchTemplate { template, .. } => {
+            let id = LaunchTemplateId::new(&cx.plan.regions.standby, template);
+            let now = world.describe_templates(&id.region, std::slice::from_ref(&id)).await?.remove(&id);
+            let differs = now.is_some_and(|state| state.user_data != before);
+            if differs {
+                world.create_template_version(&id, &before, &client_token(&cx.run.id.0, &id.name, &before)).await?;
+            }
+            differs
+        }
+        _ => false,
+    };
+    if changed {
+        cx.saw(world.now(), Evidence::Undone { what: format!("the value of {}", item.name()) });
+    }
+    Ok(())
+}
+
+async fn put_back<W: Parameters>(world: &W, id: &ParameterId, before: &str) -> Result<bool, CallError> {
+    let now = world.get_parameters(&id.region, std::slice::from_ref(id)).await?.remove(id);
+    if now.as_deref() == Some(before) {
+        return Ok(false);
+    }
+    world.put_parameter(id, before).await?;
+    Ok(true)
+}

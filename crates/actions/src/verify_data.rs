@@ -1,0 +1,169 @@
+//! Asks the new primaries the plan's questions about their data, before anybody trusts them.
+//!
+//! Converges: reads only; a check that fails is asked again until its patience ends.
+//! Refuses:   data that does not answer as the plan wants.
+//! Leaves behind on failure: nothing.
+//! AWS: rds:DescribeDBInstances, and SQL inside the VPC (standby region).
+
+use muster_core::ports::{DatabaseRole, Databases, Sql, SqlTarget};
+use muster_core::{Action, ActionError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Progress};
+use muster_plan::{Database, Plan, Scalar, SqlCheck};
+use serde::Deserialize;
+
+use crate::batch::Batch;
+use crate::fence_database::sql_target;
+
+/// The action.
+pub const VERIFY_DATA: Action = Action { name: "verify-data", conduct: Conduct::Observes };
+
+/// Nothing to ask for: the plan says what is asked.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {}
+
+/// A database that was just promoted may need a moment; data that is wrong stays wrong.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Whether an answer is what the plan wants; the error says what was wanted.
+fn decide(check: &SqlCheck, answer: Option<&str>, took: Duration) -> Result<(), String> {
+    let number = answer.and_then(|text| text.trim().parse::<i64>().ok());
+    if let Some(wanted) = &check.equals {
+        let (met, text) = match wanted {
+            Scalar::Bool(wanted) => (answer.and_then(truth) == Some(*wanted), wanted.to_string()),
+            Scalar::Integer(wanted) => (number == Some(*wanted), wanted.to_string()),
+            Scalar::Text(wanted) => (answer == Some(wanted), wanted.clone()),
+        };
+        if !met {
+            return Err(text);
+        }
+    }
+    if let Some(limit) = check.at_most
+        && number.is_none_or(|number| number > limit)
+    {
+        return Err(format!("at most {limit}"));
+    }
+    if let Some(limit) = check.at_least
+        && number.is_none_or(|number| number < limit)
+    {
+        return Err(format!("at least {limit}"));
+    }
+    match check.within {
+        Some(limit) if took > limit => Err(format!("an answer within {limit}; it took {took}")),
+        _ => Ok(()),
+    }
+}
+
+/// PostgreSQL writes `t` and `f`, MySQL 1 and 0.
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "t" | "true" | "1" => Some(true),
+        "f" | "false" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn wanted(check: &SqlCheck) -> String {
+    let parts = [
+        check.equals.as_ref().map(|value| match value {
+            Scalar::Bool(value) => value.to_string(),
+            Scalar::Integer(value) => value.to_string(),
+            Scalar::Text(value) => value.clone(),
+        }),
+        check.at_most.map(|limit| format!("at most {limit}")),
+        check.at_least.map(|limit| format!("at least {limit}")),
+        check.within.map(|limit| format!("within {limit}")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "an answer".to_owned() } else { parts.join(", ") }
+}
+
+/// Runs every data check of every promoted database. Called twice, it asks again and changes nothing.
+///
+/// # Errors
+/// `Refused` names every check that fails.
+pub async fn verify_data<W>(_: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
+where
+    W: Clock + Databases + Sql,
+{
+    let standby = &cx.plan.regions.standby;
+    let databases: Vec<(&Database, DatabaseId)> = cx.plan.replica_databases().map(|(database, id)| (database, DatabaseId::new(standby, id))).collect();
+    if databases.is_empty() {
+        return Ok(Progress::done("the plan has no database to check"));
+    }
+    let ids: Vec<DatabaseId> = databases.iter().map(|(_, id)| id.clone()).collect();
+    let states = world.describe_databases(standby, &ids).await?;
+    let mut batch = Batch::default();
+    for (database, id) in &databases {
+        let target = states.get(id).filter(|state| state.role == DatabaseRole::Primary).and_then(|state| sql_target(database, id, state));
+        let Some(target) = target else {
+            batch.refused(Finding::new(id, "it is no primary", "a promoted database", "promote it, then answer `retry`"));
+            continue;
+        };
+        for check in &database.checks {
+            verify(world, cx, database, check, &target, &mut batch).await;
+        }
+        if database.checks.is_empty() {
+            batch.done(&database.name);
+        }
+    }
+    batch.into_progress(cx, "sound")
+}
+
+async fn verify<W>(world: &W, cx: &Context<'_, Plan>, database: &Database, check: &SqlCheck, target: &SqlTarget, batch: &mut Batch)
+where
+    W: Clock + Sql,
+{
+    let name = format!("{}: {}", database.name, check.name.as_ref().map_or(check.query.as_str(), |name| name.as_str()));
+    let asked_at = world.now();
+    let answer = match world.query(target, &check.query).await {
+        Ok(answer) => answer,
+        Err(error) if error.fault.is_transient() && cx.elapsed() <= PATIENCE => return batch.pending(&name, "no answer yet"),
+        Err(error) => return batch.call_failed(&name, error),
+    };
+    let verdict = decide(check, answer.as_deref(), world.now().since(asked_at));
+    if verdict.is_err() && cx.elapsed() <= PATIENCE {
+        return batch.pending(&name, "not as wanted yet");
+    }
+    let seen = answer.unwrap_or_else(|| "no row".to_owned());
+    cx.saw(
+        world.now(),
+        Evidence::Checked { check: name.clone(), component: database.name.to_string(), seen: seen.clone(), wanted: wanted(check), passed: verdict.is_ok() },
+    );
+    match verdict {
+        Ok(()) => batch.done(&name),
+        Err(wanted) => batch.refused(Finding::new(
+            &name,
+            format!("the answer is {seen}"),
+            wanted,
+            "see docs on reconciliation; answer `retry` after mending it, or `skip` to accept it by name",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(equals: Option<Scalar>, at_most: Option<i64>, at_least: Option<i64>) -> SqlCheck {
+        SqlCheck { kind: muster_plan::SqlKind::Sql, name: None, query: "select 1".into(), equals, at_most, at_least, within: None, through: None }
+    }
+
+    #[test]
+    fn an_answer_is_held_against_every_expectation() {
+        let now = Duration::ZERO;
+        assert!(decide(&check(Some(Scalar::Integer(0)), None, None), Some("0"), now).is_ok());
+        assert!(decide(&check(Some(Scalar::Integer(0)), None, None), Some("3"), now).is_err());
+        assert!(decide(&check(Some(Scalar::Bool(false)), None, None), Some("f"), now).is_ok());
+        assert!(decide(&check(Some(Scalar::Bool(false)), None, None), Some("t"), now).is_err());
+        assert!(decide(&check(None, Some(5), Some(1)), Some("5"), now).is_ok());
+        assert!(decide(&check(None, Some(5), Some(1)), Some("0"), now).is_err());
+        assert!(decide(&check(None, Some(5), None), Some("6"), now).is_err());
+    }
+
+    #[test]
+    fn no_row_or_no_number_is_never_taken_for_zero() {
+        assert!(decide(&check(Some(Scalar::Integer(0)), None, None), None, Duration::ZERO).is_err());
+        assert!(decide(&check(None, Some(5), None), None, Duration::ZERO).is_err());
+        assert!(decide(&check(None, Some(5), None), Some("many"), Duration::ZERO).is_err());
+    }
+}
