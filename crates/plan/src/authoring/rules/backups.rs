@@ -1,0 +1,163 @@
+//! Backups exist where a standby needs them, are made often enough, and are kept long enough.
+
+use muster_core::Duration;
+
+use super::{Findings, each};
+use crate::backups::{Backup, BackupMethod};
+use crate::caches::CacheStandby;
+use crate::databases::DatabaseStandby;
+use crate::plan::Plan;
+
+pub(super) fn check(plan: &Plan, findings: &mut Findings<'_>) {
+    for (at, backup) in each("/backups", &plan.backups) {
+        made(&at, backup, findings);
+        kept(&at, backup, findings);
+        copied(&at, backup, findings);
+    }
+    needed(plan, findings);
+}
+
+fn made(at: &str, backup: &Backup, findings: &mut Findings<'_>) {
+    match (&backup.every, backup.on) {
+        (Some(_), Some(_)) => findings.error(
+            "two-schedules",
+            &format!("{at}/on"),
+            format!("`{}` is made on a schedule and on an occasion", backup.name),
+            "keep `every` or `on`; for both, write two backups",
+        ),
+        (None, None) => findings.error(
+            "no-schedule",
+            &format!("{at}/name"),
+            format!("nothing says when `{}` is made", backup.name),
+            "add `every: daily 02:00 UTC`, or `on: change`",
+        ),
+        (Some(every), None) => {
+            if let Some(max_age) = backup.max_age.filter(|max_age| *max_age < every.longest_gap()) {
+                findings.warning(
+                    "always-late",
+                    &format!("{at}/maxAge"),
+                    format!("`{}` counts as late after {max_age}, and up to {} pass between two", backup.name, every.longest_gap()),
+                    "make it more often, or give it more time",
+                );
+            }
+        }
+        (None, Some(_)) => {}
+    }
+    let needs_part = matches!(backup.method, BackupMethod::DatabaseSnapshot | BackupMethod::AutomatedBackups | BackupMethod::CacheSnapshot { .. });
+    if needs_part && backup.of.is_none() {
+        findings.error(
+            "no-source",
+            &format!("{at}/name"),
+            format!("nothing says what `{}` is a snapshot of", backup.name),
+            "add `of: databases.…` or `of: caches.…`",
+        );
+    }
+}
+
+fn kept(at: &str, backup: &Backup, findings: &mut Findings<'_>) {
+    let gap = backup.every.as_ref().map(|every| every.longest_gap());
+    let least = [gap, backup.max_age].into_iter().flatten().max().unwrap_or(Duration::ZERO);
+    let original = backup.retention.as_ref().map(|retention| (format!("{at}/retention"), retention));
+    let copy = backup.copy.as_ref().and_then(|copy| copy.retention.as_ref()).map(|retention| (format!("{at}/copy/retention"), retention));
+    for (at, retention) in [original, copy].into_iter().flatten() {
+        if let Some(reach) = retention.reach().filter(|reach| *reach < least) {
+            findings.error(
+                "retention-too-short",
+                &at,
+                format!("`{}` is kept for {reach}, and up to {least} pass before the next one has to be there", backup.name),
+                "keep it longer: there would be times without any backup",
+            );
+        }
+    }
+}
+
+fn copied(at: &str, backup: &Backup, findings: &mut Findings<'_>) {
+    let Some(copy) = &backup.copy else { return };
+    match &backup.method {
+        BackupMethod::DatabaseSnapshot | BackupMethod::AutomatedBackups => {
+            if backup.encryption.is_some() && copy.kms_key.is_none() {
+                findings.error(
+                    "no-destination-key",
+                    &format!("{at}/copy"),
+                    format!("`{}` is encrypted, and its copy has no key: KMS keys do not leave their region", backup.name),
+                    "add `kmsKey: …`, a key of the standby region",
+                );
+            }
+        }
+        BackupMethod::CacheSnapshot { export_bucket } => match (export_bucket, &copy.bucket) {
+            (None, Some(_)) => findings.error(
+                "export-across-regions",
+                &format!("{at}/copy/bucket"),
+                "ElastiCache exports only to a bucket in the cache's own region",
+                "add `exportBucket: …` to `method`, a bucket beside the cache, and let S3 replicate it to this one",
+            ),
+            (Some(from), Some(to)) if from == to => findings.error(
+                "export-across-regions",
+                &format!("{at}/copy/bucket"),
+                format!("`{to}` cannot be in both regions, and ElastiCache exports only to a bucket in the cache's own region"),
+                "name the bucket in the standby region that S3 replicates the exports to",
+            ),
+            (_, None) => findings.error(
+                "no-copy",
+                &format!("{at}/copy"),
+                format!("`{}` is exported nowhere in the standby region", backup.name),
+                "add `bucket: …`, a bucket in the standby region",
+            ),
+            _ => {}
+        },
+        BackupMethod::S3Objects { .. } | BackupMethod::External { .. } => {}
+    }
+}
+
+/// Whoever recovers from a backup has one.
+fn needed(plan: &Plan, findings: &mut Findings<'_>) {
+    for (at, database) in each("/databases", &plan.databases) {
+        let part = format!("databases.{}", database.name);
+        let copies: Vec<&Backup> = plan.backups_of(&part).filter(|backup| backup.copy.is_some()).collect();
+        let paths = std::iter::once(format!("{at}/standby")).chain((0..database.fallback.len()).map(|index| format!("{at}/fallback/{index}")));
+        for (path, standby) in paths.zip(database.standbys()) {
+            let (wanted, method) = match standby {
+                DatabaseStandby::LatestSnapshot { .. } => ("databaseSnapshot", BackupMethod::DatabaseSnapshot),
+                DatabaseStandby::PointInTime { .. } => ("automatedBackups", BackupMethod::AutomatedBackups),
+                _ => continue,
+            };
+            if !copies.iter().any(|backup| backup.method == method) {
+                findings.error(
+                    "nothing-to-restore",
+                    &format!("{path}/kind"),
+                    format!("nothing brings a backup of `{}` into the standby region", database.name),
+                    format!("add to `backups`: method {{kind: {wanted}}}, of: {part}, with a `copy`"),
+                );
+            }
+            let age = match standby {
+                DatabaseStandby::LatestSnapshot { max_age, .. } | DatabaseStandby::PointInTime { max_age, .. } => *max_age,
+                _ => continue,
+            };
+            let reach = copies.iter().filter(|backup| backup.method == method).filter_map(|backup| {
+                let copy = backup.copy.as_ref().and_then(|copy| copy.retention.as_ref());
+                copy.or(backup.retention.as_ref()).and_then(|retention| retention.reach())
+            });
+            if let Some(reach) = reach.max().filter(|reach| *reach < age) {
+                findings.error(
+                    "retention-too-short",
+                    &format!("{path}/maxAge"),
+                    format!("copies are kept for {reach}, and one of {age} is asked for"),
+                    "keep the copies longer",
+                );
+            }
+        }
+    }
+    for (at, cache) in each("/caches", &plan.caches) {
+        let CacheStandby::Snapshot { bucket, .. } = &cache.standby else { continue };
+        let part = format!("caches.{}", cache.name);
+        let arrives = plan.backups_of(&part).any(|backup| backup.copy.as_ref().and_then(|copy| copy.bucket.as_ref()) == Some(bucket));
+        if !arrives {
+            findings.error(
+                "nothing-to-restore",
+                &format!("{at}/standby/bucket"),
+                format!("no backup of `{}` arrives in `{bucket}`", cache.name),
+                format!("add to `backups`: method {{kind: cacheSnapshot, exportBucket: …}}, of: {part}, copy: {{bucket: {bucket}}}"),
+            );
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Backups: what is kept, where, for how long, and how fresh it must be.
+
+use muster_core::Duration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::name::Name;
+use crate::objectives::PartReference;
+use crate::schedule::Schedule;
+use crate::units::DurationText;
+
+/// A backup that Muster makes, or verifies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Backup {
+    /// Its name.
+    pub name: Name,
+    /// What is kept, and by whom it is made.
+    pub method: BackupMethod,
+    /// The part of the plan that it is of, such as `databases.portal-db`; left out for things that the plan does not recover.
+    pub of: Option<PartReference>,
+    /// When it is made: a schedule, or an occasion, never both.
+    pub every: Option<Schedule>,
+    /// When it is made, where that is not by the calendar.
+    pub on: Option<Occasion>,
+    /// How long it is kept in the primary region.
+    pub retention: Option<Retention>,
+    /// The copy in the standby region.
+    pub copy: Option<BackupCopy>,
+    /// A backup whose newest copy is older than this raises an alarm.
+    #[schemars(with = "Option<DurationText>")]
+    pub max_age: Option<Duration>,
+    /// How it is encrypted, such as `AES-256-GCM`.
+    pub encryption: Option<String>,
+    /// What obliges you to keep it so, such as `PCI DSS`.
+    pub compliance: Option<String>,
+    /// Whatever else a person has to know.
+    pub note: Option<String>,
+}
+
+/// What is kept, and by whom it is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", deny_unknown_fields, rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum BackupMethod {
+    /// Muster makes a snapshot of an RDS instance or an Aurora cluster.
+    DatabaseSnapshot,
+    /// RDS's automated backups; Muster verifies that they reach far enough and are replicated where `copy` says so.
+    AutomatedBackups,
+    /// Muster makes an ElastiCache snapshot, and exports it where `copy` says so.
+    CacheSnapshot {
+        /// The bucket that it is exported to, **in the cache's own region**; replication takes it to the other.
+        export_bucket: Option<String>,
+    },
+    /// Objects that something else writes; Muster verifies that the newest is fresh, in both regions.
+    S3Objects {
+        /// The bucket in the primary region.
+        bucket: String,
+        /// The prefix of their keys.
+        prefix: Option<String>,
+    },
+    /// Made and kept elsewhere: recorded, so that nobody has to look for it at night.
+    External {
+        /// Where it is, such as `Git (GitHub)`.
+        location: String,
+    },
+}
+
+/// When a backup is made, where that is not by the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Occasion {
+    /// All the time: logs are shipped as they are written.
+    Continuous,
+    /// Whenever it changes.
+    Change,
+    /// On demand, before a migration.
+    BeforeMigration,
+    /// Each time that the work is executed.
+    Execution,
+    /// When it is renewed.
+    Renewal,
+}
+
+/// How long backups are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", deny_unknown_fields, rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Retention {
+    /// Each for the same time.
+    For {
+        /// How long.
+        #[schemars(with = "DurationText")]
+        keep: Duration,
+    },
+    /// The newest so many of each age: grandfather, father, son. The newest backup is never deleted.
+    Generations {
+        /// How many daily ones.
+        #[serde(default)]
+        daily: u32,
+        /// How many weekly ones.
+        #[serde(default)]
+        weekly: u32,
+        /// How many monthly ones.
+        #[serde(default)]
+        monthly: u32,
+        /// How many yearly ones.
+        #[serde(default)]
+        yearly: u32,
+    },
+    /// The newest so many.
+    Versions {
+        /// How many.
+        keep: u32,
+    },
+    /// For ever.
+    Indefinite,
+}
+
+impl Retention {
+    /// How far back one can go; `None` where that is for ever, or depends on how often something changes.
+    pub fn reach(&self) -> Option<Duration> {
+        const DAY: Duration = Duration::from_hours(24);
+        match self {
+            Retention::For { keep } => Some(*keep),
+            Retention::Generations { daily, weekly, monthly, yearly } => {
+                let reaches = [(*daily, 1), (*weekly, 7), (*monthly, 30), (*yearly, 365)];
+                reaches.iter().map(|(count, days)| DAY.times(u64::from(*count) * days)).max()
+            }
+            Retention::Versions { .. } | Retention::Indefinite => None,
+        }
+    }
+}
+
+/// The copy of a backup in the standby region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct BackupCopy {
+    /// The KMS key **in the standby region** that encrypts the copy; needed where the original is encrypted.
+    pub kms_key: Option<String>,
+    /// The bucket in the standby region, for exports and objects.
+    pub bucket: Option<String>,
+    /// The prefix of its keys there.
+    pub prefix: Option<String>,
+    /// How long the copy is kept; without it, as long as the original.
+    pub retention: Option<Retention>,
+    /// A further place, outside AWS, such as `Azure`: recorded, not made by Muster.
+    pub also: Option<String>,
+}
