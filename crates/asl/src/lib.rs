@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+
+mod account;
+mod clock;
+mod context;
+mod draw;
+mod event;
+mod execution;
+mod expression;
+mod failure;
+mod functions;
+mod lambda;
+pub mod limits;
+mod load;
+mod machine;
+mod names;
+pub mod recorded;
+mod retry;
+mod run;
+mod scope;
+mod template;
+mod timestamp;
+mod tokens;
+mod value;
+
+pub use account::{Config, ExecutionDoesNotExist, HistoryMode, Observer, StartError, StepFunctions, TaskError};
+pub use clock::{Clock, LocalBoxFuture, TokioClock};
+pub use event::{Details, Event, IterationStep};
+pub use execution::{Description, ExecutionStatus};
+pub use lambda::{FunctionError, Invocation, Lambda};
+pub use load::{LoadErrors, Problem};
+pub use machine::{Machine, StateType};
+pub use value::Value;

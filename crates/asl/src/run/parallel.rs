@@ -1,0 +1,70 @@
+//! Parallel: all branches side by side; the first that fails cancels the others.
+
+use std::rc::Rc;
+
+use super::branches::{Running, first_to_end};
+use super::evaluate_data;
+use crate::context::{Thread, Visit};
+use crate::event::Details;
+use crate::failure::Failure;
+use crate::machine::{Parallel, StateType};
+use crate::value::{self, Value};
+
+/// One attempt.
+pub(super) async fn run(visit: &Visit, parallel: &Parallel, input: &Value) -> Result<Value, Failure> {
+    let arguments = match &parallel.arguments {
+        Some(template) => evaluate_data(visit, template, visit.env(input), "input")?,
+        None => input.clone(),
+    };
+    let thread = &visit.thread;
+    thread.emit(|| Details::ParallelStateStarted)?;
+    let branches = parallel.branches.iter().enumerate();
+    let threads: Vec<Rc<Thread>> = branches.map(|(index, branch)| thread.child(&branch.scope, &visit.state, index, None)).collect();
+    *thread.children.borrow_mut() = threads.clone();
+    let mut running: Vec<Running<'_>> = threads
+        .iter()
+        .zip(&parallel.branches)
+        .enumerate()
+        .map(|(index, (branch_thread, branch))| Running {
+            index,
+            thread: branch_thread.clone(),
+            future: crate::run::workflow(branch_thread, branch, arguments.clone()),
+        })
+        .collect();
+    let mut outputs = vec![Value::Null; parallel.branches.len()];
+    while !running.is_empty() {
+        let (index, ended, result) = first_to_end(&mut running).await;
+        thread.last.set(ended.last.get());
+        match result {
+            Ok(output) => outputs[index] = output,
+            Err(failure) => {
+                abort(thread, &ended, &running);
+                // Dropping the branches drops only their waiting: functions run on.
+                drop(running);
+                thread.children.borrow_mut().clear();
+                return Err(failure);
+            }
+        }
+    }
+    thread.children.borrow_mut().clear();
+    let result = Value::array(outputs);
+    let bytes = value::plain(&result).map_or(usize::MAX, |(_, bytes)| bytes);
+    let result = super::limited(visit, result, bytes, "output")?;
+    thread.emit_aside(|| Details::ParallelStateSucceeded)?;
+    Ok(result)
+}
+
+/// Records what the failure of one branch does to the states in progress.
+fn abort(thread: &Thread, failed: &Thread, others: &[Running<'_>]) {
+    let mut states = Vec::new();
+    if failed.active.get() == Some(StateType::Task) {
+        states.push(StateType::Task);
+    }
+    for other in others {
+        other.thread.in_progress(&mut states);
+    }
+    for state in states {
+        // When the history is full, the first failure is still the reason.
+        let _ = thread.emit(|| Details::StateAborted { state });
+    }
+}
