@@ -1,0 +1,52 @@
+//! The ledger's chains: whole or not, and the one digest that seals them.
+
+use muster_core::{Body, Entry, Hash, RunId};
+
+use crate::record::LedgerProof;
+
+struct Chain<'a> {
+    invocation: &'a str,
+    action: &'a str,
+    head: Hash,
+    next: u32,
+    began: bool,
+    ended: bool,
+}
+
+/// Computes every chain's head and the root over them.
+///
+/// The entries of an invocation are linked by their sequence; one that is missing, twice there, or of another run is a fault.
+pub(crate) fn prove(run: &RunId, entries: &[Entry]) -> LedgerProof {
+    let mut ordered: Vec<&Entry> = entries.iter().collect();
+    ordered.sort_by(|a, b| a.invocation.cmp(&b.invocation).then(a.sequence.cmp(&b.sequence)));
+    let mut chains: Vec<Chain<'_>> = Vec::new();
+    let mut faults = Vec::new();
+    for entry in ordered {
+        if chains.last().is_none_or(|chain| *chain.invocation != *entry.invocation) {
+            chains.push(Chain { invocation: &entry.invocation, action: &entry.action, head: Hash::ZERO, next: 0, began: false, ended: false });
+        }
+        let Some(chain) = chains.last_mut() else { continue };
+        if entry.run != *run {
+            faults.push(format!("{} #{}: belongs to the run {}", entry.invocation, entry.sequence, entry.run));
+        }
+        if entry.sequence != chain.next {
+            faults.push(format!("{}: entry {} stands where {} belongs", entry.invocation, entry.sequence, chain.next));
+        }
+        chain.head = chain.head.link(entry);
+        chain.next = entry.sequence.saturating_add(1);
+        chain.began |= matches!(entry.body, Body::Began);
+        chain.ended |= matches!(entry.body, Body::Ended { .. });
+    }
+    let mut heads: Vec<Hash> = chains.iter().map(|chain| chain.head).collect();
+    heads.sort_unstable();
+    let listed: String = heads.iter().map(|head| format!("{head}\n")).collect();
+    let cut_short = chains.iter().filter(|chain| chain.began && !chain.ended).map(|chain| format!("{} ({})", chain.invocation, chain.action)).collect();
+    LedgerProof {
+        root: Hash::of(listed.as_bytes()).to_string(),
+        entries: entries.len() as u64,
+        chains: chains.len() as u64,
+        intact: faults.is_empty(),
+        faults,
+        cut_short,
+    }
+}
