@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use muster_core::{ActionError, CallError, Context, Finding, Progress};
+use muster_core::{ActionError, CallError, Context, Evidence, Finding, Progress, Timestamp};
 use muster_plan::Plan;
 
 /// How one call of a batch landed.
@@ -17,6 +17,7 @@ pub(crate) enum Landed {
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     done: Vec<String>,
+    evidence: Vec<Evidence>,
     pending: Vec<(String, String)>,
     queued: usize,
     transient: Vec<String>,
@@ -27,6 +28,11 @@ pub(crate) struct Batch {
 impl Batch {
     pub(crate) fn done(&mut self, resource: impl fmt::Display) {
         self.done.push(resource.to_string());
+    }
+
+    /// A fact about one resource, which is written down once: when the batch is settled, and not at every look before.
+    pub(crate) fn saw(&mut self, evidence: Evidence) {
+        self.evidence.push(evidence);
     }
 
     pub(crate) fn pending(&mut self, resource: impl fmt::Display, what: impl Into<String>) {
@@ -65,7 +71,11 @@ impl Batch {
 
     /// Done when all are. What cannot go on is reported as soon as every call has been made that can be: the others are
     /// at work and lose nothing while a person looks. A call that failed for a moment is simply made again next time.
-    pub(crate) fn into_progress(self, cx: &Context<'_, Plan>, reached: &str) -> Result<Progress, ActionError> {
+    pub(crate) fn into_progress(self, now: Timestamp, cx: &Context<'_, Plan>, reached: &str) -> Result<Progress, ActionError> {
+        let is_settled = self.queued == 0 && (self.pending.is_empty() || !(self.refused.is_empty() && self.failed.is_empty()));
+        for evidence in self.evidence.iter().filter(|_| is_settled) {
+            cx.saw(now, evidence.clone());
+        }
         let stuck = self.refused.len() + self.failed.len();
         if self.queued == 0 && stuck > 0 {
             let refused = !self.refused.is_empty();
@@ -98,4 +108,36 @@ fn some(names: &[String]) -> String {
 
 fn waiting_for(pending: &[(String, String)]) -> String {
     some(&pending.iter().map(|(name, what)| format!("{name}: {what}")).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use muster_core::CallFault;
+
+    fn error(fault: CallFault) -> CallError {
+        CallError { operation: "rds:PromoteReadReplica".into(), resource: "replica".into(), fault, message: "said so".into() }
+    }
+
+    /// Only the parts of the outcome that need no context.
+    fn counts(batch: &Batch) -> (usize, usize, usize, usize) {
+        (batch.pending.len(), batch.transient.len(), batch.refused.len(), batch.failed.len())
+    }
+
+    #[test]
+    fn a_failed_call_is_sorted_by_what_helps_against_it() {
+        let mut batch = Batch::default();
+        batch.call_failed("a", error(CallFault::Throttled));
+        batch.call_failed("b", error(CallFault::Halted));
+        batch.call_failed("c", error(CallFault::Denied));
+        batch.land(Landed::Asked("d".into(), "promoting"));
+        assert_eq!(counts(&batch), (1, 1, 1, 1));
+    }
+
+    #[test]
+    fn five_are_named_and_the_rest_are_counted() {
+        let names: Vec<String> = (1..=7).map(|number| format!("db-{number}")).collect();
+        assert_eq!(some(&names), "db-1, db-2, db-3, db-4, db-5 and 2 more");
+        assert_eq!(some(&names[..5]), "db-1, db-2, db-3, db-4, db-5");
+    }
 }

@@ -101,7 +101,7 @@ pub(crate) async fn close_abandoned<W>(world: &W, open: &OpenRun) -> Result<bool
 where
     W: Clock + RunRegistry + Ledger + Samples + Plans<Plan> + Reports<Report> + Journaled,
 {
-    world.journal().belongs_to(&open.run);
+    world.journal().belongs_to(world.now(), &open.run);
     let what = format!("the execution of run {} ended without closing it: see in the report which steps were done, and look at the estate", open.run.id);
     world.journal().saw(world.now(), Evidence::Unprotected { what });
     let plan = world.load_plan(&open.run.plan).await?;

@@ -7,12 +7,13 @@
 
 use std::sync::Arc;
 
-use muster_core::ports::{GlobalCacheState, GlobalCaches};
+use muster_core::ports::{GlobalCacheState, GlobalCaches, Notes};
 use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Finding, Progress};
 use muster_plan::{Cache, CacheStandby, Plan};
 use serde::Deserialize;
 
 use crate::batch::Batch;
+use crate::notes::Finished;
 
 /// The action.
 pub const FAILOVER_CACHE: Action = Action { name: "failover-cache", conduct: Conduct::Mutates };
@@ -55,7 +56,7 @@ fn decide(cache: &Cache, state: Option<&GlobalCacheState>, standby: &str) -> Ste
 /// `Permanent` names every cache that cannot go on.
 pub async fn failover_cache<W>(_: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
 where
-    W: Clock + GlobalCaches,
+    W: Clock + GlobalCaches + Notes,
 {
     let caches: Vec<(&Cache, Arc<str>, &str)> = cx
         .plan
@@ -73,10 +74,16 @@ where
     let ids: Vec<Arc<str>> = caches.iter().map(|(_, global, _)| global.clone()).collect();
     let states = world.describe_global_caches(standby, &ids).await?;
     let mut batch = Batch::default();
+    let mut finished = Finished::read(world, cx.run, cx.phase).await?;
     for (cache, global, group) in caches {
         match decide(cache, states.get(&global), group) {
             Step::Done => {
-                cx.saw(world.now(), Evidence::Awaited { component: cache.name.to_string(), what: "cache failover".into(), from: cx.since, until: world.now() });
+                batch.saw(Evidence::Awaited {
+                    component: cache.name.to_string(),
+                    what: "cache failover".into(),
+                    from: cx.since,
+                    until: finished.first_seen(cache.name.as_str(), world.now()),
+                });
                 batch.done(&cache.name);
             }
             Step::Await if cx.elapsed() > PATIENCE => batch.failed(Finding::new(
@@ -93,7 +100,8 @@ where
             },
         }
     }
-    batch.into_progress(cx, "failed over")
+    finished.keep(world, cx.run).await?;
+    batch.into_progress(world.now(), cx, "failed over")
 }
 
 #[cfg(test)]
@@ -108,7 +116,7 @@ mod tests {
             kind: CacheKind::ReplicationGroup,
             primary: "cache".into(),
             standby: CacheStandby::GlobalDatastore { global_id: "ldgnf-cache".into(), id: "cache-dr".into() },
-            objectives: Objectives { rto: Duration::from_mins(10), rpo: Duration::from_mins(5) },
+            objectives: Objectives { rto: Duration::from_mins(10), rpo: Duration::from_mins(5), scope: muster_plan::OutageScope::Region },
             node_groups: Vec::new(),
             restore: None,
             port: None,

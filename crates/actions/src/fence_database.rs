@@ -154,7 +154,7 @@ where
             },
         }
     }
-    let progress = batch.into_progress(cx, "fenced or accepted")?;
+    let progress = batch.into_progress(world.now(), cx, "fenced or accepted")?;
     // What is being fenced takes seconds, and every second of it is downtime.
     Ok(if progress.is_done() { progress } else { Progress::pending(progress.detail, Duration::from_secs(1)) })
 }

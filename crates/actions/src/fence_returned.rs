@@ -38,7 +38,7 @@ where
         for database in plan.databases.iter().filter(|database| database.fence.is_some()) {
             let scope = service_scope(plan.service.as_str());
             let Some(debt) = notes::read::<FenceDebt>(world, &scope, &fence_debt(&database.name)).await? else { continue };
-            world.journal().belongs_to(&debt.run);
+            world.journal().belongs_to(world.now(), &debt.run);
             if is_superseded(world, &debt.run).await? {
                 continue;
             }

@@ -47,7 +47,7 @@ where
     let mut batch = Batch::default();
     for record in &cx.plan.traffic {
         if points_at_standby(world, record).await? {
-            cx.saw(world.now(), Evidence::TrafficSeen { record: record.record.clone() });
+            batch.saw(Evidence::TrafficSeen { record: record.record.clone() });
             batch.done(&record.record);
             continue;
         }
@@ -75,7 +75,7 @@ where
             Err(Stuck::NotBuilt(finding)) => batch.failed(finding),
         }
     }
-    batch.into_progress(cx, "moved")
+    batch.into_progress(world.now(), cx, "moved")
 }
 
 fn asked_note(record: &TrafficRecord) -> String {

@@ -1,5 +1,7 @@
 //! What a run, or a service, remembers between invocations: every note's name and shape, in one place.
 
+use std::collections::BTreeMap;
+
 use muster_core::ports::{GroupSize, Notes};
 use muster_core::{ActionError, CallError, Run, ScalingGroupId, Timestamp};
 use muster_plan::Name;
@@ -89,4 +91,34 @@ pub(crate) fn fence_debt(database: &Name) -> String {
 /// Whether a record's traffic has been taken over: what the probe publishes each minute.
 pub(crate) fn takeover(record: &str) -> String {
     format!("takeover/{record}")
+}
+
+/// What AWS has finished in a phase, and when that was first seen: one note for the whole batch.
+pub(crate) struct Finished {
+    name: String,
+    seen: BTreeMap<String, Timestamp>,
+    changed: bool,
+}
+
+impl Finished {
+    /// What earlier calls of the phase have seen.
+    pub(crate) async fn read(world: &impl Notes, run: &Run, phase: &str) -> Result<Self, ActionError> {
+        let name = format!("finished/{phase}");
+        let seen = read(world, &run.id.0, &name).await?.unwrap_or_default();
+        Ok(Finished { name, seen, changed: false })
+    }
+
+    /// The component is finished now, unless it was seen finished before: when was it first?
+    pub(crate) fn first_seen(&mut self, component: &str, now: Timestamp) -> Timestamp {
+        let changed = &mut self.changed;
+        *self.seen.entry(component.to_owned()).or_insert_with(|| {
+            *changed = true;
+            now
+        })
+    }
+
+    /// Keeps what was seen for the next call.
+    pub(crate) async fn keep(&self, world: &impl Notes, run: &Run) -> Result<(), CallError> {
+        if self.changed { world.note(&run.id.0, &self.name, &json!(self.seen)).await } else { Ok(()) }
+    }
 }

@@ -205,7 +205,7 @@ where
     if !world.open_run(lane.epoch, &open).await? {
         return Ok(Progress::pending("another execution was faster; looking again", Duration::from_secs(1)));
     }
-    world.journal().belongs_to(&open.run);
+    world.journal().belongs_to(world.now(), &open.run);
     world.journal().saw(now, Evidence::Opened { by: start.by.clone(), reason: start.reason.clone() });
     Ok(opened(&open.run))
 }

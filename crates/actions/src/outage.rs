@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use muster_core::ports::{Reading, Sample};
 use muster_core::{Duration, Timestamp};
-use muster_plan::{Confirm, Source};
+use muster_plan::{Confirm, RegionRole, Source};
 
 /// The probe looks once a minute; a source without a sample for longer than this is blind, which proves nothing.
 const FRESH: Duration = Duration::from_secs(130);
@@ -73,7 +73,7 @@ pub(crate) fn judge_outage(confirm: &Confirm, samples: &[Sample], now: Timestamp
     // The sources that have seen it longest count; one of them must look from outside the standby region.
     failing.sort_by_key(|(_, since)| *since);
     let held: Vec<&(&Source, Timestamp)> = failing.iter().filter(|(_, since)| now.since(*since) >= confirm.held_for).collect();
-    let outside = held.iter().any(|(source, _)| source.is_outside_the_standby());
+    let outside = held.iter().any(|(source, _)| source.vantage().is_some_and(|region| region != RegionRole::Standby));
     if held.len() >= needed && outside {
         let since = held.iter().map(|(_, since)| *since).min().unwrap_or(now);
         return Outage::Confirmed { sources: held.iter().map(|(source, _)| source.name().to_string()).collect(), since };

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::acceptance::{Fencing, accepted_overrides, read_fencing};
 use crate::batch::{Batch, Landed};
 use crate::lag::{LagKnowledge, LagVerdict, judge_lag, lag_query};
-use crate::notes;
+use crate::notes::{self, Finished};
 
 /// The action.
 pub const PROMOTE_REPLICA: Action = Action { name: "promote-replica", conduct: Conduct::Mutates };
@@ -123,6 +123,7 @@ where
     let overrides = accepted_overrides(world, cx.run).await?;
 
     let mut batch = Batch::default();
+    let mut finished = Finished::read(world, cx.run, cx.phase).await?;
     let mut left = budget(cx.elapsed(), (databases.len() - waiting.len()) as u64);
     let mut to_promote = Vec::new();
     for (database, id) in &databases {
@@ -135,7 +136,12 @@ where
         };
         match decide(database, &observed, &overrides, world.now()) {
             Step::Done => {
-                cx.saw(world.now(), Evidence::Awaited { component: database.name.to_string(), what: "promotion".into(), from: cx.since, until: world.now() });
+                batch.saw(Evidence::Awaited {
+                    component: database.name.to_string(),
+                    what: "promotion".into(),
+                    from: cx.since,
+                    until: finished.first_seen(database.name.as_str(), world.now()),
+                });
                 batch.done(&database.name);
             }
             Step::Await(what) if cx.elapsed() > PATIENCE => batch.failed(Finding::new(
@@ -165,7 +171,8 @@ where
     for one in landed {
         batch.land(one);
     }
-    batch.into_progress(cx, "promoted")
+    finished.keep(world, cx.run).await?;
+    batch.into_progress(world.now(), cx, "promoted")
 }
 
 fn is_idle_replica(state: &DatabaseState) -> bool {
@@ -237,4 +244,105 @@ fn backup_retention_days(database: &Database) -> u32 {
         _ => None,
     };
     retention.map_or(1, |span| u32::try_from(span.as_millis() / 86_400_000).unwrap_or(35)).clamp(1, 35)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use muster_core::LagBasis;
+    use muster_plan::{Engine, LagGate, LagSource, Objectives, WhenLagUnknown};
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
+
+    fn database() -> Database {
+        Database {
+            name: "portal-db".parse().unwrap(),
+            kind: muster_plan::DatabaseKind::RdsInstance,
+            engine: Engine::Postgres,
+            primary: "portal-db".into(),
+            standby: DatabaseStandby::Replica { id: "replica".into(), backup_retention: None, multi_az: None },
+            fallback: Vec::new(),
+            objectives: Objectives { rto: Duration::from_mins(30), rpo: Duration::from_mins(5), scope: muster_plan::OutageScope::Region },
+            lag: Some(LagGate { max: Duration::from_secs(60), measured: LagSource::Metric, when_unknown: WhenLagUnknown::Hold }),
+            fence: None,
+            credentials: None,
+            database: None,
+            port: None,
+            size: None,
+            backup_retention: None,
+            in_region: Vec::new(),
+            restore: None,
+            checks: Vec::new(),
+            reconciliation: Vec::new(),
+        }
+    }
+
+    fn state(role: DatabaseRole, status: DatabaseStatus) -> DatabaseState {
+        DatabaseState { status, role, endpoint: None, security_groups: Vec::new(), backup_retention_days: 1 }
+    }
+
+    fn replica() -> DatabaseRole {
+        DatabaseRole::Replica { source: DatabaseId::new(&"us-east-1".parse().unwrap(), "portal-db") }
+    }
+
+    fn decided(state: Option<&DatabaseState>, asked_seconds_ago: Option<u64>, fencing: Option<Fencing>, lag_seconds: Option<u64>) -> Step {
+        let measured = lag_seconds.map(|lag| (Duration::from_secs(lag), NOW.before(Duration::from_secs(30))));
+        let observed = Observed {
+            state,
+            asked_at: asked_seconds_ago.map(|ago| NOW.before(Duration::from_secs(ago))),
+            fencing,
+            lag: LagKnowledge { measured, fenced: fencing == Some(Fencing::Proven), ..LagKnowledge::default() },
+        };
+        decide(&database(), &observed, &[], NOW)
+    }
+
+    #[test]
+    fn a_replica_is_promoted_only_fenced_or_accepted_and_with_a_known_small_lag() {
+        let idle = state(replica(), DatabaseStatus::Available);
+        let promote = |step: Step| matches!(step, Step::Promote(LagVerdict::Go { basis: LagBasis::Measured, .. }));
+        assert!(promote(decided(Some(&idle), None, Some(Fencing::Proven), Some(60))));
+        assert!(promote(decided(Some(&idle), None, Some(Fencing::Accepted), Some(60))));
+        assert!(matches!(decided(Some(&idle), None, None, Some(0)), Step::Refuse(_)), "not fenced");
+        assert!(matches!(decided(Some(&idle), None, Some(Fencing::Accepted), Some(61)), Step::Refuse(_)), "too far behind");
+        assert!(matches!(decided(Some(&idle), None, Some(Fencing::Accepted), None), Step::Refuse(_)), "unknown is not zero");
+        assert!(matches!(decided(Some(&idle), None, Some(Fencing::Proven), Some(61)), Step::Drain(_)), "a fenced primary's replica catches up");
+    }
+
+    #[test]
+    fn what_was_asked_for_is_not_asked_for_again_while_the_status_lags_behind() {
+        let idle = state(replica(), DatabaseStatus::Available);
+        assert_eq!(decided(Some(&idle), Some(59), Some(Fencing::Proven), Some(0)), Step::Await("promoting"));
+        assert!(matches!(decided(Some(&idle), Some(60), Some(Fencing::Proven), Some(0)), Step::Promote(_)));
+    }
+
+    #[test]
+    fn every_status_has_one_reaction() {
+        use DatabaseStatus::{Available, BackingUp, Broken, Changing};
+        let step = |role, status| decided(Some(&state(role, status)), None, Some(Fencing::Proven), Some(0));
+        assert_eq!(step(DatabaseRole::Primary, Available), Step::Done);
+        assert_eq!(step(DatabaseRole::Primary, BackingUp), Step::Done);
+        assert!(matches!(step(DatabaseRole::Primary, Changing("rebooting")), Step::Await(_)));
+        assert!(matches!(step(replica(), BackingUp), Step::Await(_)));
+        assert!(matches!(step(replica(), Changing("promoting")), Step::Await(_)));
+        assert!(matches!(step(replica(), Broken("storage-full")), Step::Fail(_)));
+        assert!(matches!(decided(None, None, Some(Fencing::Proven), Some(0)), Step::Fail(_)));
+    }
+
+    #[test]
+    fn the_call_budget_is_the_burst_and_then_the_rate() {
+        assert_eq!(budget(Duration::ZERO, 0), 300);
+        assert_eq!(budget(Duration::from_secs(58), 300), 696);
+        assert_eq!(budget(Duration::ZERO, 300), 0);
+        assert_eq!(budget(Duration::ZERO, 1_000), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_unfenced_is_ever_promoted(lag in proptest::option::of(0u64..1_000), asked in proptest::option::of(0u64..1_000)) {
+            let idle = state(replica(), DatabaseStatus::Available);
+            let step = decided(Some(&idle), asked, None, lag);
+            prop_assert!(!matches!(step, Step::Promote(_)));
+        }
+    }
 }

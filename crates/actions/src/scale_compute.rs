@@ -14,7 +14,7 @@ use muster_plan::{BackgroundWorkload, Compute, ComputeRole, Name, Plan};
 use serde::Deserialize;
 
 use crate::batch::Batch;
-use crate::notes;
+use crate::notes::{self, Finished};
 
 /// The action.
 pub const SCALE_COMPUTE: Action = Action { name: "scale-compute", conduct: Conduct::Mutates };
@@ -124,13 +124,16 @@ where
     let ids: Vec<ScalingGroupId> = wanted.iter().map(|wanted| wanted.id.clone()).collect();
     let states = world.describe_groups(&cx.plan.regions.standby, &ids).await?;
     let mut batch = Batch::default();
+    let mut finished = Finished::read(world, cx.run, cx.phase).await?;
     for one in &wanted {
         match decide(one, states.get(&one.id)) {
             Step::Done => {
-                cx.saw(
-                    world.now(),
-                    Evidence::Awaited { component: one.name.to_string(), what: "healthy instances".into(), from: cx.since, until: world.now() },
-                );
+                batch.saw(Evidence::Awaited {
+                    component: one.name.to_string(),
+                    what: "healthy instances".into(),
+                    from: cx.since,
+                    until: finished.first_seen(one.name.as_str(), world.now()),
+                });
                 batch.done(one.name);
             }
             Step::Await { healthy } if cx.elapsed() > PATIENCE => batch.failed(not_healthy(one, healthy, &states, cx)),
@@ -142,7 +145,8 @@ where
             },
         }
     }
-    batch.into_progress(cx, "healthy")
+    finished.keep(world, cx.run).await?;
+    batch.into_progress(world.now(), cx, "healthy")
 }
 
 async fn resize<W>(

@@ -82,7 +82,7 @@ where
             Err(Stuck::Call(error)) => batch.call_failed(item.name(), error),
         }
     }
-    batch.into_progress(cx, "configured")
+    batch.into_progress(world.now(), cx, "configured")
 }
 
 enum Stuck {

@@ -106,14 +106,15 @@ where
             batch.done(&database.name);
         }
     }
-    batch.into_progress(cx, "sound")
+    batch.into_progress(world.now(), cx, "sound")
 }
 
 async fn verify<W>(world: &W, cx: &Context<'_, Plan>, database: &Database, check: &SqlCheck, target: &SqlTarget, batch: &mut Batch)
 where
     W: Clock + Sql,
 {
-    let name = format!("{}: {}", database.name, check.name.as_ref().map_or(check.query.as_str(), |name| name.as_str()));
+    let check_name = check.name.as_ref().map_or(check.query.as_str(), |name| name.as_str());
+    let name = format!("{}: {check_name}", database.name);
     let asked_at = world.now();
     let answer = match world.query(target, &check.query).await {
         Ok(answer) => answer,
@@ -125,10 +126,13 @@ where
         return batch.pending(&name, "not as wanted yet");
     }
     let seen = answer.unwrap_or_else(|| "no row".to_owned());
-    cx.saw(
-        world.now(),
-        Evidence::Checked { check: name.clone(), component: database.name.to_string(), seen: seen.clone(), wanted: wanted(check), passed: verdict.is_ok() },
-    );
+    batch.saw(Evidence::Checked {
+        check: check_name.to_owned(),
+        component: database.name.to_string(),
+        seen: seen.clone(),
+        wanted: wanted(check),
+        passed: verdict.is_ok(),
+    });
     match verdict {
         Ok(()) => batch.done(&name),
         Err(wanted) => batch.refused(Finding::new(

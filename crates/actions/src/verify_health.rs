@@ -60,31 +60,29 @@ where
     let mut batch = Batch::default();
     if request.through == Through::Standby {
         for record in &cx.plan.traffic {
-            look_at(world, cx, &format!("standby of {}", record.record), &record.standby.url, 200, None, request.through, &mut batch).await;
+            let name = format!("standby of {}", record.record);
+            look_at(world, cx, Address { name: &name, url: &record.standby.url, status: 200, within: None }, request.through, &mut batch).await;
         }
     }
-    let vantage_checks: Vec<&Check> = cx.plan.checks_at(stage).collect();
-    for check in vantage_checks {
+    for check in cx.plan.checks_at(stage) {
         match check {
             Check::Http(check) => {
                 let url = address(cx.plan, check);
-                look_at(world, cx, check.name.as_str(), &url, check.status, check.within, request.through, &mut batch).await;
+                look_at(world, cx, Address { name: check.name.as_str(), url: &url, status: check.status, within: check.within }, request.through, &mut batch)
+                    .await;
             }
             Check::Metric(check) => look_at_metric(world, cx, check, &mut batch).await,
             // `unbuilt` says so when the plan is checked; here it is written down, and never taken for a pass.
-            Check::Logs(check) => cx.saw(
-                world.now(),
-                Evidence::Checked {
-                    check: check.name.to_string(),
-                    component: "service".into(),
-                    seen: "not looked at: log checks are not built yet".into(),
-                    wanted: format!("at most {} of {}", check.at_most, check.pattern),
-                    passed: false,
-                },
-            ),
+            Check::Logs(check) => batch.saw(Evidence::Checked {
+                check: check.name.to_string(),
+                component: "service".into(),
+                seen: "not looked at: log checks are not built yet".into(),
+                wanted: format!("at most {} of {}", check.at_most, check.pattern),
+                passed: false,
+            }),
         }
     }
-    let progress = batch.into_progress(cx, "healthy")?;
+    let progress = batch.into_progress(world.now(), cx, "healthy")?;
     if progress.is_done() && request.through == Through::Standby {
         warm_up(world, cx).await;
     }
@@ -106,13 +104,21 @@ pub(crate) fn host_of(url: &str) -> &str {
     rest.split(['/', ':']).next().unwrap_or(rest)
 }
 
-#[allow(clippy::too_many_arguments)] // one check's facts, used in one place
-async fn look_at<W>(world: &W, cx: &Context<'_, Plan>, name: &str, url: &str, status: u16, within: Option<Duration>, through: Through, batch: &mut Batch)
+/// An address to ask, and what it must answer.
+struct Address<'a> {
+    name: &'a str,
+    url: &'a str,
+    status: u16,
+    within: Option<Duration>,
+}
+
+async fn look_at<W>(world: &W, cx: &Context<'_, Plan>, address: Address<'_>, through: Through, batch: &mut Batch)
 where
     W: Clock + Http,
 {
     // Before traffic moves the standby looks at itself; afterwards somebody outside must see it too.
     let from = Vantage(if through == Through::Standby { cx.plan.regions.standby.clone() } else { cx.plan.regions.witness.clone() });
+    let Address { name, url, status, within } = address;
     let answer = match world.get(&from, url).await {
         Ok(answer) => answer,
         Err(error) if error.fault.is_transient() && cx.elapsed() <= PATIENCE => return batch.pending(name, "could not look"),
@@ -123,7 +129,7 @@ where
         HttpAnswer::Status { status: seen, took } => (format!("status {seen} after {took}"), seen == status && within.is_none_or(|limit| took <= limit)),
         HttpAnswer::Nothing { why } => (why, false),
     };
-    conclude(world, cx, name, seen, wanted, Some(passed), PATIENCE, batch);
+    conclude(cx, Look { name, seen, wanted, passed: Some(passed), patience: PATIENCE }, batch);
 }
 
 async fn look_at_metric<W>(world: &W, cx: &Context<'_, Plan>, check: &MetricCheck, batch: &mut Batch)
@@ -148,7 +154,8 @@ where
     };
     let values = values(check, &series);
     let (seen, passed) = decide(check, &values, cx.since, cx.now);
-    conclude(world, cx, check.name.as_str(), seen, wanted(check), passed, PATIENCE.saturating_add(held_for.times(3)), batch);
+    let patience = PATIENCE.saturating_add(held_for.times(3));
+    conclude(cx, Look { name: check.name.as_str(), seen, wanted: wanted(check), passed, patience }, batch);
 }
 
 /// The values that are compared: the metric's own, or its share of another metric in each period that has both.
@@ -218,22 +225,23 @@ fn wanted(check: &MetricCheck) -> String {
     format!("{}{held}", parts.join(", "))
 }
 
-#[allow(clippy::too_many_arguments)] // one check's facts, used in two places
-fn conclude<W: Clock>(
-    world: &W,
-    cx: &Context<'_, Plan>,
-    name: &str,
+/// What one check saw.
+struct Look<'a> {
+    name: &'a str,
     seen: String,
     wanted: String,
+    /// `None`: not known yet.
     passed: Option<bool>,
     patience: Duration,
-    batch: &mut Batch,
-) {
+}
+
+fn conclude(cx: &Context<'_, Plan>, look: Look<'_>, batch: &mut Batch) {
+    let Look { name, seen, wanted, passed, patience } = look;
     if passed != Some(true) && cx.elapsed() <= patience {
         return batch.pending(name, seen);
     }
     let passed = passed == Some(true);
-    cx.saw(world.now(), Evidence::Checked { check: name.to_owned(), component: "service".into(), seen: seen.clone(), wanted: wanted.clone(), passed });
+    batch.saw(Evidence::Checked { check: name.to_owned(), component: "service".into(), seen: seen.clone(), wanted: wanted.clone(), passed });
     if passed {
         batch.done(name);
     } else {

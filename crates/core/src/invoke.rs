@@ -124,18 +124,10 @@ where
     let event: Event<Q> = serde_json::from_value(event).map_err(|error| not_understood(action.name, &error))?;
     let journal = world.journal();
     journal.begin(invocation, action.name, &event.phase);
-    journal.belongs_to(&event.run);
-    journal.write(world.now(), Body::Began);
+    journal.belongs_to(world.now(), &event.run);
     let since = event.last.as_ref().filter(|last| *last.phase == *event.phase).map_or(world.now(), |last| last.since);
     let result = run_body(action, &event.run, &event.phase, event.request.unwrap_or_default(), since, world, body).await;
-    let (status, detail) = match &result {
-        Ok(progress) if progress.is_done() => ("done", progress.detail.clone()),
-        Ok(progress) => ("pending", progress.detail.clone()),
-        Err(error) => (error.name(), error.to_string()),
-    };
-    journal.write(world.now(), Body::Ended { status: status.to_owned(), detail });
-    // A ledger that cannot be written never blocks recovery; the shell logs what is left unsaved.
-    let _ = journal.save(world).await;
+    end(world, &result).await;
     let progress = Progress { phase: event.phase.to_string(), since, ..result? };
     serde_json::to_value(progress).map_err(|error| ActionError::Invalid(error.to_string()).into())
 }
@@ -203,10 +195,20 @@ where
     world.journal().begin(invocation, action.name, action.name);
     let since = world.now();
     let result = body(request, world).await;
-    // A ledger that cannot be written never blocks recovery; the shell logs what is left unsaved.
-    let _ = world.journal().save(world).await;
+    end(world, &result).await;
     let progress = Progress { phase: action.name.to_owned(), since, ..result? };
     serde_json::to_value(progress).map_err(|error| ActionError::Invalid(error.to_string()).into())
+}
+
+/// Writes down how an invocation ended. A ledger that cannot be written never blocks recovery; the shell logs what is left unsaved.
+async fn end<W: Clock + Ledger + Journaled>(world: &W, result: &Result<Progress, ActionError>) {
+    let (status, detail) = match result {
+        Ok(progress) if progress.is_done() => ("done", progress.detail.clone()),
+        Ok(progress) => ("pending", progress.detail.clone()),
+        Err(error) => (error.name(), error.to_string()),
+    };
+    world.journal().write(world.now(), Body::Ended { status: status.to_owned(), detail });
+    let _ = world.journal().save(world).await;
 }
 
 fn not_understood(action: &str, error: &serde_json::Error) -> Failure {

@@ -38,11 +38,11 @@ impl Journal {
         *self.0.borrow_mut() = Pages { invocation: invocation.into(), action: action.into(), phase: phase.into(), ..Pages::default() };
     }
 
-    /// From here on, entries belong to `run`. Entries written before, outside any run, are dropped: they have no
+    /// From here on, entries belong to `run`. What was done before, outside any run, is not written down: it has no
     /// ledger to go to.
-    pub fn belongs_to(&self, run: &Run) {
-        let mut pages = self.0.borrow_mut();
-        pages.run = Some(run.clone());
+    pub fn belongs_to(&self, now: Timestamp, run: &Run) {
+        self.0.borrow_mut().run = Some(run.clone());
+        self.write(now, Body::Began);
     }
 
     /// Writes down a fact.

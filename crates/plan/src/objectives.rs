@@ -17,6 +17,16 @@ pub struct Objectives {
     /// Recovery point objective: the largest loss of confirmed writes, in time. `0s` means none.
     #[schemars(with = "DurationOrZeroText")]
     pub rpo: Duration,
+    /// The largest outage that these cover; a wider one is measured against the service's own.
+    #[serde(default)]
+    pub scope: OutageScope,
+}
+
+impl Objectives {
+    /// What holds in an outage of that width: these, or the service's where these cover only a smaller one.
+    pub fn in_outage(self, scope: OutageScope, service: Objectives) -> Objectives {
+        if self.scope >= scope { self } else { service }
+    }
 }
 
 /// A part of the service as its users know it, with a promise of its own.

@@ -40,7 +40,14 @@ pub(crate) fn prove(run: &RunId, entries: &[Entry]) -> LedgerProof {
     let mut heads: Vec<Hash> = chains.iter().map(|chain| chain.head).collect();
     heads.sort_unstable();
     let listed: String = heads.iter().map(|head| format!("{head}\n")).collect();
-    let cut_short = chains.iter().filter(|chain| chain.began && !chain.ended).map(|chain| format!("{} ({})", chain.invocation, chain.action)).collect();
+    // The newest invocation, where its action closes runs, is the one that makes this report, and cannot have ended.
+    let newest = chains.iter().max_by_key(|chain| chain.invocation).filter(|chain| matches!(chain.action, "close-run" | "janitor" | "open-run"));
+    let at_work = newest.map(|chain| chain.invocation);
+    let cut_short = chains
+        .iter()
+        .filter(|chain| chain.began && !chain.ended && Some(chain.invocation) != at_work)
+        .map(|chain| format!("{} ({})", chain.invocation, chain.action))
+        .collect();
     LedgerProof {
         root: Hash::of(listed.as_bytes()).to_string(),
         entries: entries.len() as u64,

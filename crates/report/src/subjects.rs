@@ -1,7 +1,7 @@
 //! What is held against a target: the service and the parts of the plan that the run was about.
 
 use muster_core::{Duration, Evidence};
-use muster_plan::{CacheStandby, Compute, Flow, LagSource, OutageScope, Plan};
+use muster_plan::{CacheStandby, Compute, Flow, LagSource, Objectives, OutageScope, Plan};
 
 use crate::scan::Scan;
 
@@ -43,19 +43,22 @@ pub(crate) fn subjects<'a>(plan: &'a Plan, flow: &str, scan: &Scan<'_>) -> Vec<S
         return Vec::new();
     }
     let wide = flow == Flow::RegionFailover.as_str() || flow == Flow::Failback.as_str();
+    // A part that promises itself only for a smaller outage is held against the service's targets in a larger one.
+    let scope = if wide { OutageScope::Region } else { OutageScope::Node };
+    let held = |objectives: Objectives| objectives.in_outage(scope, plan.objectives);
     let databases = plan.databases.iter().map(|database| Subject {
         name: database.name.as_str(),
         what: "database".to_owned(),
-        rto: Some(database.objectives.rto),
-        rpo: Some(database.objectives.rpo),
+        rto: Some(held(database.objectives).rto),
+        rpo: Some(held(database.objectives).rpo),
         keeps: Keeps::Data(database.lag.as_ref().map(|lag| lag.measured).unwrap_or_default()),
         parts: vec![database.name.as_str()],
     });
     let caches = plan.caches.iter().map(|cache| Subject {
         name: cache.name.as_str(),
         what: "cache".to_owned(),
-        rto: Some(cache.objectives.rto),
-        rpo: Some(cache.objectives.rpo),
+        rto: Some(held(cache.objectives).rto),
+        rpo: Some(held(cache.objectives).rpo),
         keeps: match cache.standby {
             CacheStandby::GlobalDatastore { .. } | CacheStandby::Snapshot { .. } => Keeps::Data(LagSource::Metric),
             CacheStandby::Independent { .. } => Keeps::Nothing("it shares no data with the primary's, and is filled afresh"),
@@ -64,7 +67,7 @@ pub(crate) fn subjects<'a>(plan: &'a Plan, flow: &str, scan: &Scan<'_>) -> Vec<S
         parts: vec![cache.name.as_str()],
     });
     let compute = plan.compute.iter().filter_map(|compute| {
-        let objectives = compute.objectives()?;
+        let objectives = held(*compute.objectives()?);
         let what = match compute {
             Compute::Background(_) => "background work",
             _ => "compute",
@@ -74,8 +77,7 @@ pub(crate) fn subjects<'a>(plan: &'a Plan, flow: &str, scan: &Scan<'_>) -> Vec<S
         Some(Subject { name, what: what.to_owned(), rto: Some(objectives.rto), rpo: Some(objectives.rpo), keeps, parts: vec![name] })
     });
     let components = plan.components.iter().map(|component| {
-        // A component that promises itself only for a smaller outage is held against the service's targets in a larger one.
-        let own = component.scope == OutageScope::Region || !wide;
+        let own = component.scope >= scope;
         Subject {
             name: component.name.as_str(),
             what: format!("component: {}", component.strategy),

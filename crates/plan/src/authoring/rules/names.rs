@@ -15,6 +15,7 @@ use crate::triggers::Decision;
 
 pub(super) fn check(plan: &Plan, findings: &mut Findings<'_>) {
     duplicates(plan, findings);
+    told_apart(plan, findings);
     parts(plan, findings);
     steps(plan, findings);
     checks(plan, findings);
@@ -43,6 +44,33 @@ fn duplicates(plan: &Plan, findings: &mut Findings<'_>) {
         let named = |checks: &[SqlCheck]| checks.iter().map(|check| check.name.as_ref().map_or("", |name| name.as_str()).to_owned()).collect::<Vec<_>>();
         once(findings, &format!("{at}/checks"), named(&database.checks).iter().map(String::as_str), "name");
         once(findings, &format!("{at}/reconciliation"), named(&database.reconciliation).iter().map(String::as_str), "name");
+    }
+}
+
+/// The report calls a part and a component by their names alone.
+fn told_apart(plan: &Plan, findings: &mut Findings<'_>) {
+    let sections = ["databases", "caches", "compute", "queues", "components"];
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    for section in sections {
+        for (index, name) in plan.names_in(section).unwrap_or_default().into_iter().enumerate() {
+            let at = format!("/{section}/{index}/name");
+            match seen.get(name) {
+                Some(first) if !first.starts_with(&format!("/{section}/")) => {
+                    findings.error(
+                        "duplicate-name",
+                        &at,
+                        format!("`{name}` is the name of a part in another section too"),
+                        "give one of them another name: the report could mean either",
+                    );
+                    findings.label("the second one");
+                    findings.also(first, "the first one");
+                }
+                Some(_) => {}
+                None => {
+                    seen.insert(name.to_owned(), at);
+                }
+            }
+        }
     }
 }
 
