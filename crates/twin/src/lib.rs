@@ -1,0 +1,58 @@
+//! The simulated estate of one plan: both regions and the witness, at the level of `core`'s ports, in virtual time.
+//!
+//! A [`Twin`] is made from a plan and a [`Scenario`] alone. Actions run on it through [`World`], which implements every
+//! port; what clients saw is integrated exactly; invariants are checked after every change. One seed decides every
+//! duration and every fault, and the same seed gives the same bytes.
+//!
+//! Modelled: roles, statuses, lag, endpoints, sessions, capacity, names and their TTLs, Muster's own tables. Not
+//! modelled: AWS's wire format, the content of databases, load, money. Each module says more.
+
+mod caches;
+mod changes;
+mod clients;
+mod compute;
+mod databases;
+mod draw;
+mod durations;
+mod estate;
+mod faults;
+mod functions;
+mod invariants;
+mod machines;
+mod memory;
+mod metrics;
+mod network;
+mod outcome;
+mod ports;
+mod rehearse;
+mod scenario;
+mod schedules;
+mod serving;
+mod story;
+mod strikes;
+#[cfg(test)]
+mod testing;
+mod traffic;
+mod truth;
+mod world;
+
+pub use caches::GlobalCache;
+pub use changes::Change;
+pub use clients::{Answers, Clients, Lineages, Service, Side, Writes};
+pub use compute::{Group, LaunchTemplate};
+pub use databases::{DarkLag, Instance, Pair, Phase, Promotion, Replication};
+pub use draw::Draw;
+pub use durations::{Durations, Profile, Table};
+pub use estate::{Estate, NORMAL_LIFE};
+pub use faults::{FAULTS, Fault, FaultName};
+pub use invariants::{Guard, Violation};
+pub use memory::{Delivered, Memory};
+pub use network::{From, Network};
+pub use outcome::Rehearsal;
+pub use rehearse::{Rehearser, rehearse, rehearse_many};
+pub use scenario::{Matching, Planned, Scenario, UnknownFault, When};
+pub use story::{Event, Story};
+pub use strikes::Strikes;
+pub use traffic::Record;
+pub use truth::{Track, Truth};
+pub use world::{ATTEMPT, CONNECT, Engine, Twin, World};

@@ -1,0 +1,163 @@
+//! Muster's own tables and buckets, in the standby region: what its ports for state read and write.
+//!
+//! Modelled: conditional writes, strongly consistent reads. Not modelled: item sizes, capacity, replication.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use muster_core::ports::{Answer, Closing, ExecutionState, KillSwitch, LaneState, Message, OpenRun, Question, Sample};
+use muster_core::{Entry, Lane, PlanPin, RunId, Timestamp};
+use muster_plan::Plan;
+use muster_report::Report;
+use serde_json::Value;
+
+/// A message that a channel accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// When.
+    pub at: Timestamp,
+    /// The channel, by its name in the plan.
+    pub channel: Arc<str>,
+    /// The message.
+    pub message: Message,
+}
+
+/// Everything that Muster remembers.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// The kill switch, and when it was set.
+    pub kill_switch: Option<(KillSwitch, Timestamp)>,
+    /// Lanes, by service.
+    pub lanes: BTreeMap<(Arc<str>, Lane), LaneState>,
+    /// When a lane's epoch was last raised.
+    pub raised_at: BTreeMap<(Arc<str>, Lane), Timestamp>,
+    /// Questions, by run and name, in the order in which they were put.
+    pub questions: BTreeMap<(RunId, Arc<str>), Question>,
+    /// Samples of the service, oldest first.
+    pub samples: Vec<Sample>,
+    /// Notes, by scope and name.
+    pub notes: BTreeMap<(Arc<str>, Arc<str>), Value>,
+    /// The ledger: entries by run and invocation, in their sequence.
+    pub ledger: BTreeMap<RunId, BTreeMap<Arc<str>, Vec<Entry>>>,
+    /// The plan in force.
+    pub pin: PlanPin,
+    /// The plan itself.
+    pub plan: Arc<Plan>,
+    /// Reports, by run.
+    pub reports: BTreeMap<RunId, Report>,
+    /// Messages that channels accepted.
+    pub delivered: Vec<Delivered>,
+    /// Executions, where no engine knows them better.
+    pub executions: BTreeMap<Arc<str>, ExecutionState>,
+}
+
+impl Memory {
+    /// Nothing remembered but the plan in force.
+    pub fn new(plan: &Arc<Plan>, sha256: String) -> Self {
+        Memory {
+            kill_switch: None,
+            lanes: BTreeMap::new(),
+            raised_at: BTreeMap::new(),
+            questions: BTreeMap::new(),
+            samples: Vec::new(),
+            notes: BTreeMap::new(),
+            ledger: BTreeMap::new(),
+            pin: PlanPin { key: format!("plans/{}.json", plan.service), version: "1".into(), sha256 },
+            plan: plan.clone(),
+            reports: BTreeMap::new(),
+            delivered: Vec::new(),
+            executions: BTreeMap::new(),
+        }
+    }
+
+    /// The lane as it is.
+    pub fn lane(&self, service: &str, lane: Lane) -> LaneState {
+        self.lanes.get(&(Arc::from(service), lane)).cloned().unwrap_or_default()
+    }
+
+    /// The epoch of a lane.
+    pub fn epoch(&self, service: &Arc<str>, lane: Lane) -> u64 {
+        self.lanes.get(&(service.clone(), lane)).map_or(0, |state| state.epoch)
+    }
+
+    /// Takes the lock if the epoch is as expected.
+    pub fn open_run(&mut self, now: Timestamp, expected_epoch: u64, open: &OpenRun) -> bool {
+        let key = (open.run.service.clone(), open.run.lane);
+        let state = self.lanes.entry(key.clone()).or_default();
+        if state.epoch != expected_epoch {
+            return false;
+        }
+        state.epoch = open.run.epoch;
+        state.open = Some(open.clone());
+        self.raised_at.insert(key, now);
+        true
+    }
+
+    /// Releases the lock if the run holds it.
+    pub fn close_run(&mut self, service: &str, lane: Lane, closing: &Closing) -> bool {
+        let Some(state) = self.lanes.get_mut(&(Arc::from(service), lane)) else { return false };
+        if state.open.as_ref().is_none_or(|open| open.run.id != closing.run) {
+            return false;
+        }
+        state.open = None;
+        state.last_closed = Some(closing.clone());
+        true
+    }
+
+    /// Every locked lane's run.
+    pub fn open_runs(&self) -> Vec<OpenRun> {
+        self.lanes.values().filter_map(|state| state.open.clone()).collect()
+    }
+
+    /// The questions of runs that are open.
+    pub fn open_questions(&self) -> Vec<Question> {
+        let is_open = |run: &RunId| self.lanes.values().any(|state| state.open.as_ref().is_some_and(|open| open.run.id == *run));
+        self.questions.values().filter(|question| is_open(&question.run)).cloned().collect()
+    }
+
+    /// Answers a question, if nobody has.
+    pub fn answer(&mut self, run: &RunId, name: &str, answer: &Answer) -> Option<Question> {
+        let question = self.questions.get_mut(&(run.clone(), Arc::from(name)))?;
+        if question.answer.is_none() {
+            question.answer = Some(answer.clone());
+        }
+        Some(question.clone())
+    }
+
+    /// Appends entries of one invocation; those that are there already are not doubled.
+    pub fn append(&mut self, entries: &[Entry]) {
+        let Some(first) = entries.first() else { return };
+        let chain = self.ledger.entry(first.run.clone()).or_default().entry(first.invocation.clone()).or_default();
+        let next = chain.last().map_or(0, |last| last.sequence + 1);
+        chain.extend(entries.iter().filter(|entry| entry.sequence >= next).cloned());
+    }
+
+    /// How an execution is doing, as far as is known here.
+    pub fn execution_state(&self, execution: &str) -> ExecutionState {
+        self.executions.get(execution).copied().unwrap_or(ExecutionState::Unknown)
+    }
+
+    /// Stores samples, each once, by time.
+    pub fn put_samples(&mut self, samples: &[Sample]) {
+        for sample in samples {
+            let at = self.samples.partition_point(|known| known.at <= sample.at);
+            let same = self.samples[..at].iter().rev().take_while(|known| known.at == sample.at).any(|known| known == sample);
+            if !same {
+                self.samples.insert(at, sample.clone());
+            }
+        }
+    }
+
+    /// The samples since an instant, oldest first.
+    pub fn samples_since(&self, since: Timestamp) -> &[Sample] {
+        &self.samples[self.samples.partition_point(|known| known.at < since)..]
+    }
+
+    /// A run's entries, by invocation and sequence.
+    pub fn read_ledger(&self, run: &RunId) -> Vec<Entry> {
+        let Some(chains) = self.ledger.get(run) else { return Vec::new() };
+        let mut entries = Vec::with_capacity(chains.values().map(Vec::len).sum());
+        chains.values().for_each(|chain| entries.extend_from_slice(chain));
+        entries
+    }
+}

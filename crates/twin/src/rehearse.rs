@@ -1,0 +1,251 @@
+//! A rehearsal: the real state machines and the real actions, on the twin, from normal life to the end of the last run.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use muster_asl::{Config, Details, HistoryMode, LoadErrors, Machine, StepFunctions, TokioClock};
+use muster_core::{Duration, RunId, Timestamp};
+use muster_plan::Plan;
+use tokio::task::LocalSet;
+
+use crate::estate::Estate;
+use crate::faults::Fault;
+use crate::functions::{Functions, Invoker};
+use crate::machines::{self, StateMachines};
+use crate::outcome::Rehearsal;
+use crate::scenario::{Scenario, When};
+use crate::schedules::{REGION_FAILOVER, Schedules, TICK};
+use crate::story::{Event, Story};
+use crate::world::Twin;
+
+/// When every rehearsal begins: 02:00 UTC, as outages do.
+const BEGINNING: Timestamp = Timestamp::from_millis(1_793_584_800_000);
+/// A rehearsal in which nothing starts a run ends so long after the incident.
+const NOTHING_HAPPENS: Duration = Duration::from_mins(25);
+/// The janitor looks every five minutes, and waits for calls that may be under way: it has this long.
+const JANITOR: Duration = Duration::from_mins(15);
+/// After the last fault of the scenario, the estate is watched for this long.
+const AFTERWARDS: Duration = Duration::from_mins(4);
+/// Everything must have been quiet for so long: the schedule may still start another run.
+const LULL: Duration = Duration::from_mins(2);
+/// Holds and their answers may come on top of a run's deadline.
+const SLACK: Duration = Duration::from_hours(12);
+
+/// Runs rehearsals of one plan. Loading the state machines is the dear part: keep it for many seeds.
+pub struct Rehearser {
+    plan: Arc<Plan>,
+    sha256: String,
+    machines: Vec<(&'static str, Machine)>,
+}
+
+impl Rehearser {
+    /// Loads the state machines.
+    ///
+    /// # Errors
+    /// Every problem of a state machine.
+    pub fn new(plan: &Arc<Plan>) -> Result<Self, LoadErrors> {
+        Ok(Rehearser { plan: plan.clone(), sha256: plan.digest(), machines: machines::load(&plan.regions.standby)? })
+    }
+
+    /// Rehearses one scenario.
+    pub fn run(&self, scenario: &Scenario) -> Rehearsal {
+        self.rehearse(scenario, None)
+    }
+
+    /// Rehearses one scenario, and shows what happens while it does.
+    pub fn watch(&self, scenario: &Scenario, watch: &mut dyn FnMut(Event)) -> Rehearsal {
+        self.rehearse(scenario, Some(watch))
+    }
+
+    fn rehearse(&self, scenario: &Scenario, watch: Option<&mut dyn FnMut(Event)>) -> Rehearsal {
+        // A runtime of its own for each run: its clock starts at the beginning, and nothing is left over from another.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let Ok(runtime) = runtime else { unreachable!("a runtime without input and output needs nothing that could be missing") };
+        LocalSet::new().block_on(&runtime, self.drive(scenario, watch))
+    }
+
+    async fn drive(&self, scenario: &Scenario, mut watch: Option<&mut dyn FnMut(Event)>) -> Rehearsal {
+        let mut estate = Estate::new(&self.plan, self.sha256.clone(), scenario, BEGINNING);
+        if watch.is_some() {
+            estate.story = Story::watched();
+        }
+        let twin = Twin::new(estate);
+        let functions = Functions::new(twin.clone());
+        let state_machines = self.step_functions(scenario, &twin, &functions);
+        twin.set_engine(state_machines.clone());
+        stop_executions(scenario, &twin, &state_machines);
+
+        let mut schedules = Schedules::new(&twin, &functions, &state_machines, &self.plan);
+        let mut end = End::of(scenario, &self.plan, &twin);
+        // The minute schedules fire at a second of their own.
+        let first = twin.look(|estate| estate.durations.within_a_minute("schedules"));
+        tokio::time::sleep(std::time::Duration::from_millis(first.as_millis())).await;
+        loop {
+            schedules.tick();
+            let over = tokio::select! {
+                biased;
+                () = twin.violated.notified() => true,
+                () = tokio::time::sleep(std::time::Duration::from_millis(TICK.as_millis())) => end.is_reached(&twin, &state_machines),
+            };
+            if let Some(watch) = &mut watch {
+                twin.look(|estate| estate.story.take_unseen()).into_iter().for_each(&mut **watch);
+            }
+            if over {
+                break;
+            }
+        }
+        let still_running = state_machines.any_running();
+        twin.look(|estate| {
+            if estate.guard.violation().is_none() {
+                estate.check_end(&runs(estate), still_running);
+            }
+            estate.conclude(scenario)
+        })
+    }
+
+    fn step_functions(&self, scenario: &Scenario, twin: &Rc<Twin>, functions: &Rc<Functions>) -> Rc<StateMachines> {
+        let origin = u64::try_from(BEGINNING.as_millis()).unwrap_or_default();
+        let mut config = Config::new(Rc::new(TokioClock::new(origin)), Rc::new(Invoker(functions.clone())));
+        config.seed = scenario.seed;
+        config.region = self.plan.regions.standby.to_string();
+        config.history = HistoryMode::Off;
+        let step_functions = StepFunctions::new(config);
+        for (flow, machine) in &self.machines {
+            step_functions.register(flow, machine.clone());
+        }
+        let observed = Rc::downgrade(twin);
+        step_functions.observe(move |execution, event| {
+            let (Some(twin), Details::StateEntered { name, .. }) = (observed.upgrade(), &event.details) else { return };
+            let execution = execution.rsplit(':').nth(1).unwrap_or(execution).into();
+            let at = twin.now();
+            twin.look(|estate| {
+                estate.story.tell(Event::Phase { at, execution, state: (&**name).into() });
+                estate.check();
+            });
+        });
+        StateMachines::new(step_functions)
+    }
+}
+
+/// Rehearses one scenario. For many, make a [`Rehearser`] and keep it, or use [`rehearse_many`].
+///
+/// # Errors
+/// Every problem of a state machine.
+pub fn rehearse(plan: &Arc<Plan>, scenario: &Scenario, watch: &mut dyn FnMut(Event)) -> Result<Rehearsal, LoadErrors> {
+    Ok(Rehearser::new(plan)?.watch(scenario, watch))
+}
+
+/// Rehearses a scenario per seed on `threads` threads, and hands over each rehearsal in the order of the seeds. At most
+/// a few rehearsals per thread wait at any time.
+///
+/// # Errors
+/// Every problem of a state machine.
+pub fn rehearse_many(
+    plan: &Arc<Plan>,
+    seeds: Range<u64>,
+    threads: usize,
+    scenario: impl Fn(u64) -> Scenario + Sync,
+    mut fold: impl FnMut(Rehearsal),
+) -> Result<(), LoadErrors> {
+    // Problems are found here, once, and not on every thread.
+    machines::load(&plan.regions.standby)?;
+    let threads = threads.max(1);
+    std::thread::scope(|scope| {
+        let mut results = Vec::with_capacity(threads);
+        for thread in 0..threads {
+            let (sender, receiver) = std::sync::mpsc::sync_channel(4);
+            results.push(receiver);
+            let (scenario, seeds) = (&scenario, seeds.clone());
+            scope.spawn(move || {
+                let Ok(rehearser) = Rehearser::new(plan) else { return };
+                for seed in seeds.skip(thread).step_by(threads) {
+                    if sender.send(rehearser.run(&scenario(seed))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        for (index, _) in seeds.enumerate() {
+            match results[index % threads].recv() {
+                Ok(rehearsal) => fold(rehearsal),
+                Err(_) => return,
+            }
+        }
+    });
+    Ok(())
+}
+
+/// An operator stops the newest execution in the console.
+fn stop_executions(scenario: &Scenario, twin: &Rc<Twin>, machines: &Rc<StateMachines>) {
+    let incident_at = twin.look(|estate| estate.incident_at);
+    for planned in &scenario.faults {
+        let (When::At(offset), Fault::ExecutionStopped) = (&planned.when, &planned.fault) else { continue };
+        let at = Timestamp::from_millis(incident_at.as_millis().saturating_add(*offset));
+        let (delay, twin, machines) = (at.since(twin.now()), twin.clone(), machines.clone());
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(std::time::Duration::from_millis(delay.as_millis())).await;
+            for execution in machines.running(REGION_FAILOVER) {
+                twin.look(|estate| estate.tell("an operator stops the execution in the console"));
+                // It runs: it was just listed.
+                let _ = machines.functions.stop_execution(&execution, Some("Console"), Some("stopped by an operator"));
+            }
+        });
+    }
+}
+
+fn runs(estate: &Estate) -> BTreeMap<Arc<str>, RunId> {
+    let ledger = estate.memory.ledger.keys().map(|run| (run.0.clone(), run.clone()));
+    let open = estate.memory.open_runs().into_iter().map(|open| (open.run.id.0.clone(), open.run.id));
+    ledger.chain(open).collect()
+}
+
+/// When a rehearsal is over.
+struct End {
+    /// Not before: the scenario has faults until then.
+    earliest: Timestamp,
+    /// Then, if nothing has started a run.
+    nothing: Timestamp,
+    /// Then at the latest.
+    latest: Timestamp,
+    /// Since when everything has ended.
+    quiet_since: Option<Timestamp>,
+}
+
+impl End {
+    fn of(scenario: &Scenario, plan: &Plan, twin: &Rc<Twin>) -> Self {
+        let incident_at = twin.look(|estate| estate.incident_at);
+        let last = scenario.faults.iter().map(|planned| if let When::At(offset) = planned.when { offset } else { 0 }).max().unwrap_or(0);
+        let last_fault = Timestamp::from_millis(incident_at.as_millis().saturating_add(last));
+        End {
+            earliest: last_fault.after(AFTERWARDS),
+            nothing: incident_at.after(NOTHING_HAPPENS),
+            latest: incident_at.after(plan.objectives.rto.times(2)).after(SLACK),
+            quiet_since: None,
+        }
+    }
+
+    fn is_reached(&mut self, twin: &Rc<Twin>, machines: &Rc<StateMachines>) -> bool {
+        let now = twin.now();
+        if now >= self.latest {
+            return true;
+        }
+        if now < self.earliest || (machines.started(REGION_FAILOVER) == 0 && now < self.nothing) || machines.any_running() {
+            self.quiet_since = None;
+            return false;
+        }
+        let quiet_since = *self.quiet_since.get_or_insert(now);
+        let (locked, settled) = twin.look(|estate| (!estate.memory.open_runs().is_empty(), estate.is_settled()));
+        let waited = now.since(quiet_since);
+        if locked { waited >= JANITOR } else { (settled && waited >= LULL) || waited >= JANITOR.times(2) }
+    }
+}
+
+impl Estate {
+    /// Whether names have reached every client, and nobody is about to answer anything.
+    fn is_settled(&self) -> bool {
+        let records = self.records.iter().all(|record| record.answers.current() == record.wanted && record.answers.settled_at() <= self.now);
+        records && !self.queue.values().any(|change| matches!(change, crate::changes::Change::Answered { .. }))
+    }
+}
