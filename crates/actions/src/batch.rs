@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use muster_core::{ActionError, CallError, Context, Evidence, Finding, Progress, Timestamp};
+use muster_core::{ActionError, CallError, Context, Duration, Evidence, Finding, Progress, Timestamp};
 use muster_plan::Plan;
 
 /// How one call of a batch landed.
@@ -11,6 +11,27 @@ pub(crate) enum Landed {
     Asked(String, &'static str),
     /// The call failed.
     Failed(String, CallError),
+}
+
+/// How soon it is worth looking again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// It can be done in a second.
+    Soon,
+    /// AWS needs minutes for it: looking more often than every five seconds finds nothing earlier that counts.
+    Minutes,
+    /// No client waits for it, or it has one value a minute.
+    Unhurried,
+}
+
+impl Pace {
+    const fn soonest(self) -> Duration {
+        match self {
+            Pace::Soon => Duration::from_secs(2),
+            Pace::Minutes => Duration::from_secs(5),
+            Pace::Unhurried => Duration::from_secs(20),
+        }
+    }
 }
 
 /// What became of every resource so far.
@@ -71,7 +92,7 @@ impl Batch {
 
     /// Done when all are. What cannot go on is reported as soon as every call has been made that can be: the others are
     /// at work and lose nothing while a person looks. A call that failed for a moment is simply made again next time.
-    pub(crate) fn into_progress(self, now: Timestamp, cx: &Context<'_, Plan>, reached: &str) -> Result<Progress, ActionError> {
+    pub(crate) fn into_progress(self, now: Timestamp, cx: &Context<'_, Plan>, pace: Pace, reached: &str) -> Result<Progress, ActionError> {
         let is_settled = self.queued == 0 && (self.pending.is_empty() || !(self.refused.is_empty() && self.failed.is_empty()));
         for evidence in self.evidence.iter().filter(|_| is_settled) {
             cx.saw(now, evidence.clone());
@@ -84,7 +105,7 @@ impl Batch {
         }
         if !self.pending.is_empty() {
             let also = if stuck > 0 { format!("; {stuck} cannot go on and will be reported") } else { String::new() };
-            return Ok(cx.wait(format!("{} of {} {reached}; {}{also}", self.done.len(), self.total(), waiting_for(&self.pending))));
+            return Ok(cx.wait(format!("{} of {} {reached}; {}{also}", self.done.len(), self.total(), waiting_for(&self.pending)), pace.soonest()));
         }
         if !self.transient.is_empty() {
             return Err(ActionError::Transient(self.transient.join("\n")));

@@ -12,7 +12,7 @@ use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Eviden
 use muster_plan::{Cache, CacheStandby, Plan};
 use serde::Deserialize;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Pace};
 use crate::notes::Finished;
 
 /// The action.
@@ -88,7 +88,7 @@ where
             }
             Step::Await if cx.elapsed() > PATIENCE => batch.failed(Finding::new(
                 &cache.name,
-                format!("failing over for {}", cx.elapsed()),
+                format!("failing over for {}", cx.elapsed().in_words()),
                 format!("a failover within {PATIENCE}"),
                 "look at the global datastore's events; answer `retry` to go on waiting, or `skip` to start with a cold cache",
             )),
@@ -101,7 +101,7 @@ where
         }
     }
     finished.keep(world, cx.run).await?;
-    batch.into_progress(world.now(), cx, "failed over")
+    batch.into_progress(world.now(), cx, Pace::Minutes, "failed over")
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::acceptance::{Fencing, accepted_overrides, note_fencing, read_fencing};
-use crate::batch::Batch;
+use crate::batch::{Batch, Pace};
 use crate::notes::{self, FenceDebt, fence_debt, service_scope};
 
 /// The action.
@@ -144,7 +144,7 @@ where
             },
             _ if cx.elapsed() > PATIENCE => batch.refused(Finding::new(
                 &database.name,
-                format!("its old primary answers, and is not fenced after {}", cx.elapsed()),
+                format!("its old primary answers, and is not fenced after {}", cx.elapsed().in_words()),
                 "writes refused and no client connected",
                 "end its sessions by hand and answer `retry`, or answer `abort`",
             )),
@@ -154,7 +154,7 @@ where
             },
         }
     }
-    let progress = batch.into_progress(world.now(), cx, "fenced or accepted")?;
+    let progress = batch.into_progress(world.now(), cx, Pace::Soon, "fenced or accepted")?;
     // What is being fenced takes seconds, and every second of it is downtime.
     Ok(if progress.is_done() { progress } else { Progress::pending(progress.detail, Duration::from_secs(1)) })
 }

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::acceptance::accepted_overrides;
-use crate::batch::Batch;
+use crate::batch::{Batch, Pace};
 use crate::notes::{service_scope, takeover};
 use crate::verify_health::{serves, standby_name};
 
@@ -54,7 +54,7 @@ where
         if cx.elapsed() > PATIENCE {
             batch.failed(Finding::new(
                 &record.record,
-                format!("it still answers with the primary after {}", cx.elapsed()),
+                format!("it still answers with the primary after {}", cx.elapsed().in_words()),
                 "the standby's address",
                 "look at the record and its health check; answer `retry` to go on waiting",
             ));
@@ -75,7 +75,7 @@ where
             Err(Stuck::NotBuilt(finding)) => batch.failed(finding),
         }
     }
-    batch.into_progress(world.now(), cx, "moved")
+    batch.into_progress(world.now(), cx, Pace::Soon, "moved")
 }
 
 fn asked_note(record: &TrafficRecord) -> String {

@@ -42,9 +42,11 @@ const MORE_TIME: Duration = Duration::from_hours(1);
 /// Phases that are never skipped because nobody answered.
 const NEVER_SKIPPED_BY_SILENCE: [&str; 6] = ["FenceDatabase", "PromoteReplica", "VerifyData", "VerifyStandby", "FlipDns", "RequestDecision"];
 
-fn default_answer(plan: &Plan, phase: &str) -> &'static str {
+fn default_answer(plan: &Plan, phase: &str, time_is_left: bool) -> &'static str {
     match plan.people.hold.otherwise {
-        HoldDefault::Retry => "retry",
+        // Past the run's deadline a retry is refused at once: silence would go round in circles.
+        HoldDefault::Retry if time_is_left => "retry",
+        HoldDefault::Retry => "abort",
         HoldDefault::Skip if !NEVER_SKIPPED_BY_SILENCE.contains(&phase) => "skip",
         HoldDefault::Skip | HoldDefault::Abort => "abort",
     }
@@ -77,7 +79,7 @@ where
     if request.token.is_some() {
         cx.saw(world.now(), Evidence::Held { phase: request.phase.clone(), error: request.error.clone(), cause: cause.clone() });
     }
-    let default = default_answer(cx.plan, &request.phase);
+    let default = default_answer(cx.plan, &request.phase, cx.now <= cx.run.deadline);
     let within = cx.plan.people.hold.within;
     let asking = Asking {
         name: &request.question,

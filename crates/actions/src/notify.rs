@@ -5,14 +5,17 @@
 //! Leaves behind on failure: messages that were sent.
 //! AWS: dynamodb:GetItem, dynamodb:PutItem, dynamodb:Query, sns:Publish (standby region).
 
-use muster_core::ports::{Channels, Ledger, Message, Notes, RunRegistry};
-use muster_core::{Action, ActionError, Body, Clock, Conduct, Context, Duration, Entry, Evidence, Progress, Timestamp};
-use muster_plan::{Audience, Event, MilestoneEvent, Plan};
+use std::sync::Arc;
+
+use muster_core::ports::{Channels, Decisions, Message, Notes, RunRegistry};
+use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, LATEST_NOTE, Progress, Timestamp};
+use muster_plan::{Audience, Decision, Event, MilestoneEvent, Plan};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::close_run::in_words;
 use crate::notes;
+use crate::request_decision::FAILOVER;
 use crate::tell::tell;
 
 /// The action.
@@ -24,26 +27,24 @@ pub const NOTIFY: Action = Action { name: "notify", conduct: Conduct::KeepsBooks
 pub struct Request {}
 
 /// How often this looks whether something is due.
-const INTERVAL: Duration = Duration::from_secs(30);
+const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Where the run is, as far as people need to know.
 struct Situation {
     failover_started: bool,
-    outcome: Option<std::sync::Arc<str>>,
+    outcome: Option<Arc<str>>,
     latest: String,
 }
 
-fn situation(entries: &[Entry], outcome: Option<std::sync::Arc<str>>) -> Situation {
-    let decided = |entry: &Entry| matches!(&entry.body, Body::Saw { evidence: Evidence::Decided { question, choice, .. } } if question == "failover" && choice == "proceed");
-    let latest = entries.iter().filter(|entry| &*entry.action != NOTIFY.name).filter_map(|entry| match &entry.body {
-        Body::Ended { status, detail } if status != "pending" => Some((entry.at, format!("{}: {detail}", entry.phase))),
-        _ => None,
-    });
-    Situation {
-        failover_started: entries.iter().any(decided),
-        outcome,
-        latest: latest.max_by_key(|(at, _)| *at).map_or_else(|| "the run was opened".to_owned(), |(_, text)| text),
-    }
+async fn situation<W>(world: &W, cx: &Context<'_, Plan>, outcome: Option<Arc<str>>) -> Result<Situation, ActionError>
+where
+    W: Notes + Decisions,
+{
+    let question = world.read_question(&cx.run.id, FAILOVER).await?;
+    let latest: Option<String> = notes::read(world, &cx.run.id.0, LATEST_NOTE).await?;
+    let decided = question.and_then(|question| question.answer).is_some_and(|answer| &*answer.choice == "proceed");
+    let automatic = cx.plan.triggers.decision == Decision::Automatic && latest.is_some();
+    Ok(Situation { failover_started: decided || automatic, outcome, latest: latest.unwrap_or_else(|| "the run was opened".to_owned()) })
 }
 
 /// What an audience is due, if anything.
@@ -73,12 +74,12 @@ fn is_reached(milestone: MilestoneEvent, situation: &Situation) -> bool {
 /// `Transient` when the table cannot be read.
 pub async fn notify<W>(_: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
 where
-    W: Clock + RunRegistry + Notes + Ledger + Channels,
+    W: Clock + RunRegistry + Notes + Decisions + Channels,
 {
     let lane = world.read_lane(&cx.run.service, cx.run.lane).await?;
     let is_open = lane.open.as_ref().is_some_and(|open| open.run.id == cx.run.id);
     let outcome = lane.last_closed.filter(|closed| closed.run == cx.run.id).map(|closed| closed.outcome);
-    let situation = situation(&world.read_ledger(&cx.run.id).await?, outcome);
+    let situation = situation(world, cx, outcome).await?;
     let mut sent = 0;
     for audience in cx.plan.people.told.iter().filter(|audience| !audience.if_required) {
         let name = format!("told/{}", audience.audience);

@@ -1,7 +1,7 @@
 //! Opens a run: finds the plan, pins it, takes the service's lock, raises its epoch.
 //!
 //! Converges: the same execution opens its run once, however often this is called; a second alarm joins the open run.
-//! Refuses:   an alarm soon after a failover (a person still may); a run while the kill switch is set; a plan that needs what is not built.
+//! Refuses:   an alarm soon after a failover or a decision against one (a person still may); a run while the kill switch is set; a plan that needs what is not built.
 //! Leaves behind on failure: nothing, or an open run that the same execution finds again.
 //! AWS: s3:GetObject, s3:ListBucket, dynamodb:GetItem, dynamodb:UpdateItem, states:DescribeExecution (standby region).
 
@@ -123,12 +123,17 @@ fn decide(lane: &LaneState, owner: Option<ExecutionState>, request: &Request, au
         (Some(open), _) if open.drill || breadth(&open.run.flow) < breadth(&request.flow) => Step::Supersede,
         (Some(open), _) => Step::Joined(open.run.id.clone()),
         (None, _) => match &lane.last_closed {
-            Some(closed) if automatic && closed.flow == request.flow && &*closed.outcome == "succeeded" && now.since(closed.at) < hold_down => {
+            Some(closed) if automatic && closed.flow == request.flow && was_decided(&closed.outcome) && now.since(closed.at) < hold_down => {
                 Step::HeldDown(closed.at.after(hold_down))
             }
             _ => Step::Open,
         },
     }
+}
+
+/// Whether a run ended so that an alarm alone should not start the next one: it did its work, or people stopped it.
+fn was_decided(outcome: &str) -> bool {
+    matches!(outcome, "succeeded" | "vetoed" | "aborted")
 }
 
 /// A region failover recovers everything that narrower flows do.
@@ -170,10 +175,10 @@ where
     match decide(&lane, owner, &request, start.automatic, plan.triggers.after_failover.no_automatic_failover_for, now) {
         Step::Mine(run) => Ok(opened(&run)),
         Step::Joined(id) => Ok(Progress::done(format!("run {id} is open and does this already")).with_verdict("joined")),
-        Step::HeldDown(until) => {
-            Ok(Progress::done(format!("the service was failed over a short while ago: until {until} only a person may start another failover"))
-                .with_verdict("heldDown"))
-        }
+        Step::HeldDown(until) => Ok(Progress::done(format!(
+            "the last run ended a short while ago by its work or by a decision: until {until} only a person may start another failover"
+        ))
+        .with_verdict("heldDown")),
         Step::Wait(left) => Ok(Progress::pending("the last run's execution has just ended: a call of it may still be under way", left)),
         Step::Inherit(open) => {
             close_abandoned(world, &open).await?;
@@ -284,11 +289,18 @@ mod tests {
     }
 
     #[test]
-    fn after_a_failover_an_alarm_waits_and_a_person_does_not() {
-        let closed = Closing { run: RunId("r".into()), flow: "region-failover".into(), outcome: "succeeded".into(), at: NOW.before(Duration::from_hours(23)) };
-        let lane = LaneState { epoch: 7, open: None, last_closed: Some(closed) };
-        let decided = |automatic| decide(&lane, None, &request("region-failover"), automatic, Duration::from_hours(24), NOW);
-        assert!(matches!(decided(true), Step::HeldDown(_)));
-        assert_eq!(decided(false), Step::Open);
+    fn after_a_failover_or_a_veto_an_alarm_waits_and_a_person_does_not() {
+        let decided = |outcome: &str, automatic| {
+            let closed = Closing { run: RunId("r".into()), flow: "region-failover".into(), outcome: outcome.into(), at: NOW.before(Duration::from_hours(23)) };
+            let lane = LaneState { epoch: 7, open: None, last_closed: Some(closed) };
+            decide(&lane, None, &request("region-failover"), automatic, Duration::from_hours(24), NOW)
+        };
+        for outcome in ["succeeded", "vetoed", "aborted"] {
+            assert!(matches!(decided(outcome, true), Step::HeldDown(_)), "{outcome}");
+            assert_eq!(decided(outcome, false), Step::Open);
+        }
+        for outcome in ["stoodDown", "failed", "abandoned", "superseded"] {
+            assert_eq!(decided(outcome, true), Step::Open, "{outcome}: nobody decided against it");
+        }
     }
 }

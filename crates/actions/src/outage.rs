@@ -81,7 +81,13 @@ pub(crate) fn judge_outage(confirm: &Confirm, samples: &[Sample], now: Timestamp
     let longest = failing.first().map_or(Duration::ZERO, |(_, since)| now.since(*since));
     let vantage = if held.len() >= needed { "; none of them looks from outside the standby region" } else { "" };
     Outage::Open {
-        seen: format!("{} of {} sources see it down, for {longest} at most; wanted: {needed} for {}{vantage}", failing.len(), views.len(), confirm.held_for),
+        seen: format!(
+            "{} of {} sources see it down, for {} at most; wanted: {needed} for {}{vantage}",
+            failing.len(),
+            views.len(),
+            longest.in_words(),
+            confirm.held_for
+        ),
     }
 }
 

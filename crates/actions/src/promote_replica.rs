@@ -15,7 +15,7 @@ use muster_plan::{Database, DatabaseStandby, Plan};
 use serde::Deserialize;
 
 use crate::acceptance::{Fencing, accepted_overrides, read_fencing};
-use crate::batch::{Batch, Landed};
+use crate::batch::{Batch, Landed, Pace};
 use crate::lag::{LagKnowledge, LagVerdict, judge_lag, lag_query};
 use crate::notes::{self, Finished};
 
@@ -146,7 +146,7 @@ where
             }
             Step::Await(what) if cx.elapsed() > PATIENCE => batch.failed(Finding::new(
                 &database.name,
-                format!("{what} for {}", cx.elapsed()),
+                format!("{what} for {}", cx.elapsed().in_words()),
                 format!("a promotion within {PATIENCE}"),
                 "look at the instance's events in RDS; answer `retry` to go on waiting",
             )),
@@ -172,7 +172,7 @@ where
         batch.land(one);
     }
     finished.keep(world, cx.run).await?;
-    batch.into_progress(world.now(), cx, "promoted")
+    batch.into_progress(world.now(), cx, Pace::Minutes, "promoted")
 }
 
 fn is_idle_replica(state: &DatabaseState) -> bool {

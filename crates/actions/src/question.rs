@@ -79,8 +79,13 @@ where
     if now < deadline {
         return Ok(Standing::Open { left: deadline.since(now) });
     }
-    let silence =
-        Answer { choice: question.default.clone(), by: "silence".into(), reason: format!("nobody answered by {deadline}"), at: now, overrides: Vec::new() };
+    let silence = Answer {
+        choice: question.default.clone(),
+        by: "silence".into(),
+        reason: format!("nobody answered by {}", deadline.clock_time()),
+        at: now,
+        overrides: Vec::new(),
+    };
     let question = world.answer(&question.run, &question.name, &silence).await?;
     Ok(match question.answer.clone() {
         Some(answer) => Standing::Answered(Box::new(question), answer),
@@ -105,5 +110,5 @@ pub(crate) fn note_answer<W: Clock>(world: &W, cx: &Context<'_, Plan>, question:
 /// Still waiting: asks again when the deadline comes, and at least every fifteen seconds, since an answer can arrive
 /// whose wake-up was lost.
 pub(crate) fn still_open(left: Duration) -> Progress {
-    Progress::pending(format!("waiting for an answer, {left} left"), left.min(Duration::from_secs(15)))
+    Progress::pending(format!("waiting for an answer, {} left", left.in_words()), left.min(Duration::from_secs(15)))
 }

@@ -13,7 +13,7 @@ use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Eviden
 use muster_plan::{BackgroundWorkload, Compute, ComputeRole, Name, Plan};
 use serde::Deserialize;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Pace};
 use crate::notes::{self, Finished};
 
 /// The action.
@@ -146,7 +146,7 @@ where
         }
     }
     finished.keep(world, cx.run).await?;
-    batch.into_progress(world.now(), cx, "healthy")
+    batch.into_progress(world.now(), cx, if request.stage == Stage::Background { Pace::Unhurried } else { Pace::Minutes }, "healthy")
 }
 
 async fn resize<W>(
@@ -191,7 +191,7 @@ fn not_healthy(one: &Wanted<'_>, healthy: u32, states: &BTreeMap<ScalingGroupId,
     let why = states.get(&one.id).and_then(|state| state.last_failure.clone()).map(|why| format!(": {why}")).unwrap_or_default();
     Finding::new(
         &one.id,
-        format!("{healthy} of {} instances are healthy after {}{why}", one.desired, cx.elapsed()),
+        format!("{healthy} of {} instances are healthy after {}{why}", one.desired, cx.elapsed().in_words()),
         format!("{} within {PATIENCE}", one.desired),
         "see the group's activities; raise the quota or offer other instance types, then answer `retry`; or answer `skip` to go on with what there is",
     )

@@ -57,7 +57,7 @@ where
         return Ok(Progress::done("everything that this run changed is as it was").with_verdict("undone"));
     }
     if cx.elapsed() <= PATIENCE {
-        return Ok(cx.wait(format!("undoing: {}", left.join("; "))));
+        return Ok(cx.wait(format!("undoing: {}", left.join("; ")), Duration::from_secs(2)));
     }
     for what in &left {
         cx.saw(world.now(), Evidence::Unprotected { what: format!("not undone: {what}") });

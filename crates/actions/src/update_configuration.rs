@@ -13,7 +13,7 @@ use muster_core::{Action, ActionError, CallError, Clock, Conduct, Context, Datab
 use muster_plan::{CacheStandby, Configuration, Name, Plan, Reference, Template};
 use serde::Deserialize;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Pace};
 use crate::notes;
 
 /// The action.
@@ -82,7 +82,7 @@ where
             Err(Stuck::Call(error)) => batch.call_failed(item.name(), error),
         }
     }
-    batch.into_progress(world.now(), cx, "configured")
+    batch.into_progress(world.now(), cx, Pace::Soon, "configured")
 }
 
 enum Stuck {

@@ -10,7 +10,7 @@ use muster_core::{Action, ActionError, Clock, Conduct, Context, DatabaseId, Dura
 use muster_plan::{Database, Plan, Scalar, SqlCheck};
 use serde::Deserialize;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Pace};
 use crate::fence_database::sql_target;
 
 /// The action.
@@ -106,7 +106,7 @@ where
             batch.done(&database.name);
         }
     }
-    batch.into_progress(world.now(), cx, "sound")
+    batch.into_progress(world.now(), cx, Pace::Soon, "sound")
 }
 
 async fn verify<W>(world: &W, cx: &Context<'_, Plan>, database: &Database, check: &SqlCheck, target: &SqlTarget, batch: &mut Batch)

@@ -13,7 +13,7 @@ use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Eviden
 use muster_plan::{Check, CheckStage, HttpCheck, MetricCheck, Percent, Plan, Quantity, Via, WarmUp};
 use serde::Deserialize;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Pace};
 
 /// The action.
 pub const VERIFY_HEALTH: Action = Action { name: "verify-health", conduct: Conduct::Observes };
@@ -57,6 +57,7 @@ where
         Through::Public => CheckStage::AfterTraffic,
         Through::Stabilization => CheckStage::Stabilization,
     };
+    let pace = if request.through == Through::Stabilization { Pace::Unhurried } else { Pace::Soon };
     let mut batch = Batch::default();
     if request.through == Through::Standby {
         for record in &cx.plan.traffic {
@@ -82,7 +83,7 @@ where
             }),
         }
     }
-    let progress = batch.into_progress(world.now(), cx, "healthy")?;
+    let progress = batch.into_progress(world.now(), cx, pace, "healthy")?;
     if progress.is_done() && request.through == Through::Standby {
         warm_up(world, cx).await;
     }
@@ -188,7 +189,7 @@ fn decide(check: &MetricCheck, values: &[Datapoint], phase_since: Timestamp, now
         return (format!("{} at {}", in_unit(check, bad.milli), bad.at.clock_time()), Some(false));
     }
     if now.since(phase_since) < held_for {
-        return (format!("{seen}, for {} so far", now.since(phase_since)), None);
+        return (format!("{seen}, for {} so far", now.since(phase_since).in_words()), None);
     }
     (format!("{seen}, for {held_for}"), Some(true))
 }

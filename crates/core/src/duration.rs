@@ -41,6 +41,10 @@ impl Duration {
     pub const fn as_secs_ceil(self) -> u64 {
         self.0.div_ceil(1_000)
     }
+    /// The same in whole seconds, rounded up, where it is at least one: for sentences.
+    pub const fn in_words(self) -> Duration {
+        if self.0 < 1_000 { self } else { Duration::from_secs(self.as_secs_ceil()) }
+    }
     /// True for no time at all.
     pub const fn is_zero(self) -> bool {
         self.0 == 0

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::journal::{Denial, Journaled, permit};
-use crate::ledger::{Body, Evidence};
+use crate::ledger::{Body, Evidence, Hash};
 use crate::ports::{Control, Ledger, Notes, Plans};
 use crate::progress::{Progress, poll_interval};
 use crate::{ActionError, Clock, Duration, Finding, Run, Timestamp};
@@ -72,9 +72,9 @@ impl<P> Context<'_, P> {
         self.journal.saw(now, evidence);
     }
 
-    /// Not yet: ask again after two per cent of the time already waited.
-    pub fn wait(&self, detail: impl Into<String>) -> Progress {
-        Progress::pending(detail, poll_interval(self.now.since(self.since)))
+    /// Not yet: ask again after two per cent of the time already waited, and not before `soonest`.
+    pub fn wait(&self, detail: impl Into<String>, soonest: Duration) -> Progress {
+        Progress::pending(detail, poll_interval(self.elapsed()).max(soonest))
     }
 
     /// How long this phase has been at it.
@@ -127,7 +127,15 @@ where
     journal.belongs_to(world.now(), &event.run);
     let since = event.last.as_ref().filter(|last| *last.phase == *event.phase).map_or(world.now(), |last| last.since);
     let result = run_body(action, &event.run, &event.phase, event.request.unwrap_or_default(), since, world, body).await;
-    end(world, &result).await;
+    let asks_again = action.conduct == Conduct::KeepsBooks && result.as_ref().is_ok_and(|progress| !progress.is_done());
+    end(world, asks_again, &result).await;
+    if let Ok(progress) = &result
+        && progress.is_done()
+        && action.conduct != Conduct::KeepsBooks
+    {
+        // For whoever keeps people informed. Its loss costs a line in a message.
+        let _ = world.note(&event.run.id.0, LATEST_NOTE, &json!(format!("{}: {}", event.phase, progress.detail))).await;
+    }
     let progress = Progress { phase: event.phase.to_string(), since, ..result? };
     serde_json::to_value(progress).map_err(|error| ActionError::Invalid(error.to_string()).into())
 }
@@ -170,6 +178,8 @@ where
 
 /// The note in the run's scope by which a person who answers `retry` gives a late run more time.
 pub const DEADLINE_NOTE: &str = "deadline";
+/// The note in the run's scope that says which phase was done last, in words.
+pub const LATEST_NOTE: &str = "latest";
 
 async fn extended_deadline<W: Notes>(world: &W, run: &Run) -> Result<Timestamp, ActionError> {
     let note = world.read_note(&run.id.0, DEADLINE_NOTE).await?;
@@ -195,19 +205,23 @@ where
     world.journal().begin(invocation, action.name, action.name);
     let since = world.now();
     let result = body(request, world).await;
-    end(world, &result).await;
+    end(world, true, &result).await;
     let progress = Progress { phase: action.name.to_owned(), since, ..result? };
     serde_json::to_value(progress).map_err(|error| ActionError::Invalid(error.to_string()).into())
 }
 
 /// Writes down how an invocation ended. A ledger that cannot be written never blocks recovery; the shell logs what is left unsaved.
-async fn end<W: Clock + Ledger + Journaled>(world: &W, result: &Result<Progress, ActionError>) {
+async fn end<W: Clock + Ledger + Journaled>(world: &W, may_forget: bool, result: &Result<Progress, ActionError>) {
     let (status, detail) = match result {
         Ok(progress) if progress.is_done() => ("done", progress.detail.clone()),
         Ok(progress) => ("pending", progress.detail.clone()),
         Err(error) => (error.name(), error.to_string()),
     };
-    world.journal().write(world.now(), Body::Ended { status: status.to_owned(), detail });
+    let chain = world.journal().head().unwrap_or(Hash::ZERO);
+    world.journal().write(world.now(), Body::Ended { status: status.to_owned(), detail, chain });
+    if may_forget && result.is_ok() {
+        world.journal().forget_a_mere_look();
+    }
     let _ = world.journal().save(world).await;
 }
 

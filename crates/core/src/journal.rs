@@ -93,6 +93,20 @@ impl Journal {
         self.0.borrow().permitted_at.is_some_and(|at| now.since(at) <= PERMIT)
     }
 
+    /// Drops what is unsaved, if this invocation only looked: nothing was saved before, no call mutates, nothing was seen
+    /// that is worth a line. For bookkeeping that is asked every few seconds and finds nothing to do.
+    pub(crate) fn forget_a_mere_look(&self) {
+        let mut pages = self.0.borrow_mut();
+        let merely_looked = |entry: &Entry| match &entry.body {
+            Body::Began | Body::Ended { .. } => true,
+            Body::Called { call, .. } => !call.mutates,
+            Body::Intent { .. } | Body::Saw { .. } => false,
+        };
+        if pages.sequence as usize == pages.unsaved.len() && pages.unsaved.iter().all(merely_looked) {
+            pages.unsaved.clear();
+        }
+    }
+
     /// Saves what is unsaved. A ledger that cannot be written never blocks recovery: the entries stay for the next
     /// attempt, and the caller logs the error.
     pub async fn save<W: Ledger>(&self, world: &W) -> Result<(), CallError> {

@@ -262,6 +262,8 @@ pub enum Body {
         status: String,
         /// The progress's detail or the error's text.
         detail: String,
+        /// The head of the chain up to here: an entry that is changed later no longer leads to it.
+        chain: Hash,
     },
 }
 
@@ -303,11 +305,12 @@ impl Hash {
 
     /// The head of a chain after one more entry.
     pub fn link(self, entry: &Entry) -> Hash {
-        let mut digest = Sha256::new();
-        digest.update(self.0);
-        // A struct serializes its fields in the order of their declaration, whatever features serde_json has.
-        digest.update(serde_json::to_vec(entry).unwrap_or_default());
-        Hash(digest.finalize().into())
+        let mut text = Vec::with_capacity(512);
+        text.extend_from_slice(&self.0);
+        // A struct serializes its fields in the order of their declaration, whatever features serde_json has. Nothing in
+        // an entry can fail to serialize.
+        let _ = serde_json::to_writer(&mut text, entry);
+        Hash::of(&text)
     }
 }
 
@@ -326,6 +329,33 @@ impl fmt::Display for Hash {
 impl fmt::Debug for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::str::FromStr for Hash {
+    type Err = InvalidHash;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHash> {
+        let mut bytes = [0; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(InvalidHash);
+        }
+        for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
+            *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| InvalidHash)?;
+        }
+        Ok(Hash(bytes))
+    }
+}
+
+/// Why a text is not a digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a SHA-256 digest: 64 hexadecimal digits are wanted")]
+pub struct InvalidHash;
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -31,6 +31,9 @@ pub(crate) struct Span<'a> {
     pub(crate) busy: Option<&'a [Busy]>,
 }
 
+/// Actions that work beside the flow: it never waits for them.
+const BESIDE: [&str; 2] = ["notify", "fence-returned"];
+
 /// A phase's part of the critical path.
 struct Stretch<'a> {
     phase: &'a Phase,
@@ -116,7 +119,7 @@ fn critical_path<'a>(span: &Span<'a>, until: Timestamp) -> Vec<Stretch<'a>> {
     let mut path: Vec<Stretch<'a>> = Vec::new();
     let mut end = until;
     while end > start {
-        let earlier = span.phases.iter().filter(|phase| phase.from < end);
+        let earlier = span.phases.iter().filter(|phase| phase.from < end && !BESIDE.contains(&phase.action.as_str()));
         let next = if path.is_empty() {
             earlier.max_by_key(|phase| (phase.until.min(end), phase.from))
         } else {

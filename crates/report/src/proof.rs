@@ -32,6 +32,11 @@ pub(crate) fn prove(run: &RunId, entries: &[Entry]) -> LedgerProof {
         if entry.sequence != chain.next {
             faults.push(format!("{}: entry {} stands where {} belongs", entry.invocation, entry.sequence, chain.next));
         }
+        if let Body::Ended { chain: head, .. } = &entry.body
+            && *head != chain.head
+        {
+            faults.push(format!("{}: its entries do not lead to the head that it ended with: one of them was changed", entry.invocation));
+        }
         chain.head = chain.head.link(entry);
         chain.next = entry.sequence.saturating_add(1);
         chain.began |= matches!(entry.body, Body::Began);

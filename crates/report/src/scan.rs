@@ -99,7 +99,7 @@ impl<'a> Scan<'a> {
                     scan.calls.push(Made { entry, call, outcome });
                 }
                 Body::Saw { evidence } => scan.facts.push(Fact { entry, evidence }),
-                Body::Ended { status, detail } => phase.ended = Some((entry.at, status, detail)),
+                Body::Ended { status, detail, .. } => phase.ended = Some((entry.at, status, detail)),
             }
         }
         for fact in &scan.facts {

@@ -92,6 +92,18 @@ fn an_entry_that_was_changed_breaks_the_seal() {
 }
 
 #[test]
+fn an_entry_that_was_changed_before_the_close_no_longer_leads_to_its_chains_head() {
+    let ledger = ledger();
+    let ends = |entry: &muster_core::Entry| matches!(entry.body, muster_core::Body::Ended { .. });
+    for index in (0..ledger.len()).step_by(7) {
+        let has_end = ledger.iter().any(|entry| entry.invocation == ledger[index].invocation && ends(entry));
+        let changed = with_ledger(|entries| entries[index].at = entries[index].at.after(span("1ms")));
+        // The last entry holds the head of those before it; what seals that one is the root.
+        assert_eq!(changed.ledger().intact, ends(&ledger[index]) || !has_end, "entry {index}");
+    }
+}
+
+#[test]
 fn an_entry_that_was_taken_out_or_put_in_twice_breaks_its_chain() {
     let missing = with_ledger(|entries| {
         entries.remove(1);

@@ -45,7 +45,11 @@ impl Functions {
         tokio::time::sleep(std::time::Duration::from_millis(start.as_millis())).await;
         let world = self.twin.world(here, &function, &id);
         let again = self.twin.may_redeliver().then(|| payload.clone());
-        let mut body = pin!(dispatch(&function, &id, payload, &world));
+        let mut body = pin!(async {
+            let result = dispatch(&function, &id, payload, &world).await;
+            world.settle().await;
+            result
+        });
         std::future::poll_fn(|context| {
             let polled = body.as_mut().poll(context);
             for _ in self.twin.take_redeliveries(&id) {

@@ -97,6 +97,8 @@ impl Rehearser {
             }
         }
         let still_running = state_machines.any_running();
+        // The engine holds the functions, and these hold the twin: nothing of a run outlives it.
+        twin.release_engine();
         twin.look(|estate| {
             if estate.guard.violation().is_none() {
                 estate.check_end(&runs(estate), still_running);

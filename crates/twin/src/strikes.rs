@@ -47,6 +47,13 @@ pub(crate) struct Strike {
     pub(crate) estate: Vec<Fault>,
 }
 
+impl Strike {
+    /// Whether nothing strikes the call.
+    pub(crate) fn is_harmless(&self) -> bool {
+        *self == Strike::default()
+    }
+}
+
 impl Strikes {
     /// The faults of a scenario.
     pub fn new(faults: &[Planned]) -> Self {

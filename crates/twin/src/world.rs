@@ -69,6 +69,11 @@ impl Twin {
         *self.engine.borrow_mut() = Some(engine);
     }
 
+    /// Lets go of what runs state machines, at the end of a run.
+    pub(crate) fn release_engine(&self) {
+        self.engine.borrow_mut().take();
+    }
+
     pub(crate) fn engine(&self) -> Option<Rc<dyn Engine>> {
         self.engine.borrow().clone()
     }
@@ -113,7 +118,8 @@ impl Twin {
 
     /// A handle for an invocation of `action` in a region.
     pub fn world(self: &Rc<Self>, here: RegionRole, action: &str, invocation: &str) -> World {
-        let invocation = Invocation { here, action: action.into(), id: invocation.into(), journal: Journal::default(), crashed: Cell::new(false) };
+        let invocation =
+            Invocation { here, action: action.into(), id: invocation.into(), journal: Journal::default(), crashed: Cell::new(false), owed: Cell::default() };
         World { twin: self.clone(), invocation: Rc::new(invocation) }
     }
 
@@ -129,6 +135,9 @@ struct Invocation {
     id: Arc<str>,
     journal: Journal,
     crashed: Cell<bool>,
+    /// Time that calls to Muster's own tables have taken and that is still to pass: it passes together with the next call
+    /// to the estate, or at the end. A rehearsal spends most of its own time on waking up.
+    owed: Cell<Duration>,
 }
 
 /// The world as one invocation sees it. Cheap to clone; implements every port.
@@ -228,8 +237,12 @@ impl World {
                 sleep(wait_before(fault, Duration::ZERO)).await;
                 Err((fault, message))
             }
+            (None, None) if !calling.estate && strike.is_harmless() => {
+                self.invocation.owed.set(self.invocation.owed.get().saturating_add(latency));
+                self.land(changes, strike.stale, effect)
+            }
             (None, None) => {
-                sleep(latency).await;
+                sleep(latency.saturating_add(self.invocation.owed.take())).await;
                 self.land(changes, strike.stale, effect)
             }
         };
@@ -290,6 +303,11 @@ impl World {
 
     fn journal_run_is_open(&self) -> bool {
         self.invocation.journal.head().is_some()
+    }
+
+    /// Lets the time pass that calls to Muster's own tables have taken: before an invocation answers.
+    pub(crate) async fn settle(&self) {
+        sleep(self.invocation.owed.take()).await;
     }
 
     /// The function dies here: whoever drives it sees that and drops it.

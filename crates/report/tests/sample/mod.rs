@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)] // shared by the tests and the example
 
 use muster_core::ports::{Reading, Sample};
-use muster_core::{Body, Call, CallFault, Duration, Entry, Evidence, LagBasis, Lane, Outcome, Override, PlanPin, Plane, Run, RunId, Timestamp, Waits};
+use muster_core::{Body, Call, CallFault, Duration, Entry, Evidence, Hash, LagBasis, Lane, Outcome, Override, PlanPin, Plane, Run, RunId, Timestamp, Waits};
 use muster_plan::Plan;
 use muster_report::{Busy, Clients, Closing, ComponentTruth, CurveSegment, Report, assemble};
 
@@ -74,7 +74,9 @@ impl Book {
     }
 
     pub fn end(&mut self, clock: &str, status: &str, detail: &str) -> &mut Self {
-        self.write(clock, Body::Ended { status: status.to_owned(), detail: detail.to_owned() })
+        let own = self.entries.len() - self.sequence as usize;
+        let chain = self.entries[own..].iter().fold(Hash::ZERO, Hash::link);
+        self.write(clock, Body::Ended { status: status.to_owned(), detail: detail.to_owned(), chain })
     }
 
     /// A call, with its intent where it mutates.
