@@ -1,0 +1,202 @@
+//! What can be typed.
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+use crate::ending::conclude;
+use crate::{asl, check, completions, faults, flows, rehearse, schema};
+
+const EXAMPLES: &str = "\
+Examples:
+  muster check plans/*.yaml              Is everything in them possible?
+  muster rehearse plan.yaml              The primary region dies. What happens?
+  muster rehearse plan.yaml --runs 1000  And if it happened a thousand times?
+  muster faults                          What else can go wrong
+
+Exit codes:
+  0  all is well: the plan is sound, every target was met
+  1  the run failed, broke an invariant or missed a target
+  2  wrong usage, or a wrong plan
+
+Results go to stdout, progress and errors to stderr. Colour and animation need
+a terminal; NO_COLOR=1 switches colour off.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  muster check plans/basecoat.yaml
+  muster check plans/*.yaml && git push
+
+Exit codes:
+  0  every plan is sound; there may be warnings
+  2  a plan is wrong: every problem is on stderr, with its line and a way out";
+
+const REHEARSE_EXAMPLES: &str = "\
+Examples:
+  muster rehearse plan.yaml
+      The primary region is down; one run, phase by phase.
+  muster rehearse plan.yaml --fault replica-lag --fault person-accepts
+      Faults come on top of an outage. `muster faults` lists them.
+  muster rehearse plan.yaml --fault random --seed 17
+      An outage, and whatever else the seed brings.
+  muster rehearse plan.yaml --runs 1000
+      The distribution of RTO and RPO over seeds 1 to 1000.
+  muster rehearse plan.yaml --json | jq .objectives
+      The report, for scripts.
+
+The same plan, faults and seed give the same bytes: any run can be replayed.
+
+Exit codes:
+  0  every target was met
+  1  the run failed, broke an invariant or missed a target; of many runs, one
+  2  wrong usage, a wrong plan, or a plan that needs what is not built yet";
+
+const ASL_EXAMPLES: &str = "\
+Examples:
+  muster asl statemachines/announce.asl.json --input @event.json --tasks tasks.json
+  muster asl machine.asl.json --input '{\"turns\": 3}' | jq .output
+
+Recorded results are a JSON object. Its keys are names of states or functions;
+each value is one of
+  {\"error\": \"Muster.Transient\", \"cause\": \"…\"}   the call fails
+  {\"result\": …}                                  the call returns this
+  [ … ]                                          one of these for each call
+  anything else                                  every call returns it
+\"delaySeconds\": 30 beside error or result lets the call take that long.
+
+Exit codes:
+  0  the execution succeeded
+  1  it failed, timed out or was aborted
+  2  wrong usage, a wrong machine, or a task without a recorded result";
+
+/// Disaster recovery on AWS, from a plan: checked, rehearsed, proven.
+///
+/// A plan says what one service consists of and how it is recovered. Muster
+/// checks it, and rehearses it: the same state machines and the same actions
+/// that run on AWS, against a simulated estate in virtual time, without an AWS
+/// account. A failover of four hours takes milliseconds.
+#[derive(Debug, Parser)]
+#[command(name = "muster", version, max_term_width = 80, after_long_help = EXAMPLES, after_help = "`--help` shows examples and exit codes.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check plans: every problem, what they protect, what they do when things go wrong
+    #[command(after_long_help = CHECK_EXAMPLES)]
+    Check {
+        /// The plans, in YAML
+        #[arg(required = true, value_name = "PLAN", value_hint = ValueHint::FilePath)]
+        plans: Vec<PathBuf>,
+    },
+    /// Rehearse a plan on a simulated estate: once, or a thousand times
+    #[command(after_long_help = REHEARSE_EXAMPLES)]
+    Rehearse(Rehearse),
+    /// List what can go wrong in a rehearsal, and what should follow
+    Faults,
+    /// List the flows: built and planned, and what starts them
+    Flows,
+    /// Print the JSON Schema of plans or of reports
+    Schema {
+        /// Of what
+        #[arg(default_value = "plan", value_enum)]
+        document: Document,
+    },
+    /// Run any state machine in virtual time, against recorded results
+    #[command(after_long_help = ASL_EXAMPLES)]
+    Asl(Asl),
+    /// Print completions for a shell
+    #[command(after_long_help = "Example:\n  muster completions bash > ~/.local/share/bash-completion/completions/muster")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// The arguments of `muster rehearse`.
+#[derive(Debug, Args)]
+pub(crate) struct Rehearse {
+    /// The plan, in YAML
+    #[arg(value_name = "PLAN", value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    /// The flow
+    #[arg(long, default_value = "region-failover")]
+    pub(crate) flow: String,
+    /// What goes wrong; may be given more than once, or as a list with commas
+    ///
+    /// Without an outage among them, the primary region is down. `random` is
+    /// an outage and whatever else the seed brings.
+    #[arg(long = "fault", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) faults: Vec<String>,
+    /// Decides every duration and every fault; of many runs, the first seed
+    /// [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Rehearse so many times, each with the next seed, on all cores
+    #[arg(long, value_name = "N")]
+    pub(crate) runs: Option<NonZeroU64>,
+    /// On so many threads; the result does not depend on it [default: all cores]
+    #[arg(long, value_name = "N", requires = "runs")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Print the report as JSON, and nothing else
+    ///
+    /// Report files are written only where --out names a directory. Of many
+    /// runs, it is their summary.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where report.json, report.md and report.html go [default: rehearsal]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// The arguments of `muster asl`.
+#[derive(Debug, Args)]
+pub(crate) struct Asl {
+    /// The state machine, in Amazon States Language with JSONata
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// The execution's input: JSON text, or @FILE
+    #[arg(long, value_name = "JSON")]
+    pub(crate) input: String,
+    /// Recorded results of its tasks, in JSON
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) tasks: Option<PathBuf>,
+}
+
+/// What has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Document {
+    /// Plan files: point your editor at it
+    Plan,
+    /// report.json
+    Report,
+}
+
+/// Does what was typed.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    conclude(match &cli.command {
+        Command::Check { plans } => check::run(plans),
+        Command::Rehearse(arguments) => rehearse::run(arguments),
+        Command::Faults => faults::run(),
+        Command::Flows => flows::run(),
+        Command::Schema { document } => schema::run(*document),
+        Command::Asl(arguments) => asl::run(arguments),
+        Command::Completions { shell } => completions::run(*shell),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn what_can_be_typed_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}
