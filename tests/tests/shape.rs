@@ -154,17 +154,50 @@ fn every_phase_that_can_hold_can_be_retried_and_skipped() {
 /// A poll costs at most so many history events: Task (5), Choice (2), Wait (2).
 const EVENTS_PER_POLL: u64 = 9;
 
-#[test]
-fn the_worst_case_stays_under_twenty_thousand_events() {
-    // Every polling state in its slowest possible run: until the run's deadline, twice the service's RTO. The longest of
-    // the three plans has four hours; a day is assumed.
+/// Polls of a phase that is asked for `patience`, in a run that was opened `age` before.
+fn polls(patience: Duration, soonest: Duration, age: Duration) -> u64 {
     let (mut elapsed, mut polls) = (Duration::ZERO, 0);
-    while elapsed < Duration::from_hours(24) {
-        elapsed = elapsed.saturating_add(poll_interval(elapsed));
+    while elapsed < patience {
+        let by_age = poll_interval(Duration::from_millis(age.saturating_add(elapsed).as_millis() / 10));
+        elapsed = elapsed.saturating_add(poll_interval(elapsed).max(by_age).max(soonest));
         polls += 1;
     }
-    // Branches of a Parallel poll side by side, each with its own clock; holds poll every fifteen seconds at most for a
-    // second or two, since the token wakes them.
-    let branches = 3;
-    assert!(polls * EVENTS_PER_POLL * branches < 20_000, "{polls} polls");
+    polls
+}
+
+/// Every polling phase runs into its patience, one after the other or side by side, and everything is retried once.
+#[test]
+fn the_worst_case_stays_under_twenty_thousand_events() {
+    let minutes = Duration::from_mins;
+    let seconds = Duration::from_secs;
+    // Patience and soonest poll of each phase, as the actions have them.
+    let phases = [
+        ("ConfirmOutage", minutes(30), seconds(5)),
+        ("SettleDecision", minutes(10), seconds(15)),
+        ("ConfirmAgain", minutes(30), seconds(5)),
+        ("FenceDatabase", minutes(5), seconds(2)),
+        ("PromoteReplica", minutes(30), seconds(5)),
+        ("FailoverCache", minutes(15), seconds(5)),
+        ("ScaleCompute", minutes(30), seconds(5)),
+        ("StartWorkloads", minutes(30), seconds(5)),
+        ("VerifyData", minutes(2), seconds(2)),
+        ("VerifyStandby", minutes(15), seconds(2)),
+        ("FlipDns", minutes(15), seconds(2)),
+        ("VerifyPublic", minutes(15), seconds(2)),
+        ("StartBackground", minutes(30), seconds(20)),
+        ("Stabilize", minutes(45), seconds(20)),
+        ("StandDown", minutes(5), seconds(2)),
+    ];
+    let machine = &machines()["region-failover.asl.json"];
+    let names: BTreeSet<String> = states(machine).into_iter().map(|(name, _, _)| name).collect();
+    let (mut age, mut events) = (Duration::ZERO, 0);
+    for (name, patience, soonest) in phases {
+        assert!(names.contains(name), "{name} is a state");
+        events += EVENTS_PER_POLL * polls(patience, soonest, age);
+        age = age.saturating_add(patience);
+    }
+    assert!(events < 20_000, "{events} events");
+    // A day of retries, as long as an execution may run: whatever is polled then is polled once a minute at most.
+    let day = EVENTS_PER_POLL * polls(Duration::from_hours(24), seconds(5), Duration::ZERO);
+    assert!(day < 20_000, "{day} events in a day of one phase");
 }

@@ -7,12 +7,14 @@
 
 use std::sync::Arc;
 
-use muster_core::ports::{Channels, Closing, Ledger, Message, OpenRun, Plans, Reports, RunRegistry, Samples};
+use muster_core::ports::{Channels, Closing, Ledger, Message, Notes, OpenRun, Plans, Reports, RunRegistry, Samples};
 use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Journaled, Progress, Run};
 use muster_plan::{Event, Plan};
 use muster_report::{Closing as Ending, Report, assemble};
 use serde::Deserialize;
 
+use crate::acceptance::{Fencing, read_fencing};
+use crate::notes;
 use crate::tell::{channels_for, tell};
 
 /// The action.
@@ -37,10 +39,16 @@ const LOOKED_BACK: Duration = Duration::from_hours(1);
 /// `Transient` when the table or the bucket cannot be reached: then the lock stays, and the call is repeated.
 pub async fn close_run<W>(request: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
 where
-    W: Clock + RunRegistry + Ledger + Samples + Reports<Report> + Channels + Journaled,
+    W: Clock + RunRegistry + Notes + Ledger + Samples + Reports<Report> + Channels + Journaled,
 {
     note_unprotected(cx, world.now(), &request.outcome);
-    let link = publish(world, cx.plan, cx.run, &request.outcome).await?;
+    note_what_stands(world, cx, &request.outcome).await?;
+    let link = match publish(world, cx.plan, cx.run, &request.outcome).await {
+        Ok(link) => link,
+        Err(error @ ActionError::Transient(_)) => return Err(error),
+        // The lock must not depend on a bucket that denies: the ledger still has everything.
+        Err(error) => format!("none could be stored ({error})"),
+    };
     let message = Message {
         subject: format!("{}: {} of {} {}", cx.run.service, cx.run.flow, cx.plan.regions.primary, in_words(&request.outcome)),
         body: format!("Run {} {}. Report: {link}", cx.run.id, in_words(&request.outcome)),
@@ -63,6 +71,33 @@ pub(crate) fn in_words(outcome: &str) -> &'static str {
         "abandoned" => "was closed after its execution had ended without closing it",
         _ => "failed",
     }
+}
+
+/// A run that ended otherwise may have left a fence or a promotion behind: whoever reads the report must find it there.
+async fn note_what_stands<W>(world: &W, cx: &Context<'_, Plan>, outcome: &str) -> Result<(), ActionError>
+where
+    W: Clock + Notes,
+{
+    if outcome == "succeeded" || outcome == "superseded" {
+        return Ok(());
+    }
+    for database in &cx.plan.databases {
+        if read_fencing(world, cx.run, database).await? == Some(Fencing::Proven) {
+            let what = format!(
+                "the primary {} in {} is quarantined and takes no writes: lift that if it is to serve again",
+                database.primary, cx.plan.regions.primary
+            );
+            cx.saw(world.now(), Evidence::Unprotected { what });
+        }
+        if notes::promotion_asked_at(world, cx.run, &database.name).await?.is_some() {
+            let what = format!(
+                "{} was promoted in {} or is being promoted: it replicates nothing any more, and has no replica behind it",
+                database.name, cx.plan.regions.standby
+            );
+            cx.saw(world.now(), Evidence::Unprotected { what });
+        }
+    }
+    Ok(())
 }
 
 /// A promotion leaves a primary with nothing behind it: people should know from the first minute.
@@ -104,7 +139,18 @@ where
     world.journal().belongs_to(world.now(), &open.run);
     let what = format!("the execution of run {} ended without closing it: see in the report which steps were done, and look at the estate", open.run.id);
     world.journal().saw(world.now(), Evidence::Unprotected { what });
-    let plan = world.load_plan(&open.run.plan).await?;
-    publish(world, &plan, &open.run, "abandoned").await?;
+    let published = match world.load_plan(&open.run.plan).await {
+        Ok(plan) => publish(world, &plan, &open.run, "abandoned").await.map(drop),
+        Err(error) => Err(error.into()),
+    };
+    match published {
+        Err(error @ ActionError::Transient(_)) => return Err(error),
+        // The lock must not depend on a plan that is gone or a bucket that denies: the ledger still has everything.
+        Err(error) => {
+            let what = format!("run {} has no report: {error}", open.run.id);
+            world.journal().saw(world.now(), Evidence::Unprotected { what });
+        }
+        Ok(()) => {}
+    }
     release(world, &open.run, "abandoned").await
 }

@@ -1,15 +1,17 @@
 //! Confirms that the primary is down: enough of the plan's sources, one of them outside the standby region, for long enough.
 //!
-//! Converges: reads stored samples and changes nothing; ends with the verdict `confirmed` or `cleared`.
+//! Converges: reads stored samples and changes nothing; ends with the verdict `confirmed` or `cleared`. An outage that a
+//!            person declared (an override of kind `check` for `ConfirmOutage`, or a skip) is confirmed.
 //! Refuses:   to go on when neither shows within half an hour.
 //! Leaves behind on failure: nothing.
 //! AWS: dynamodb:Query (the samples, standby region).
 
 use muster_core::ports::{Notes, Samples};
-use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Finding, Progress};
+use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Finding, Override, Progress};
 use muster_plan::Plan;
 use serde::Deserialize;
 
+use crate::acceptance::accepted_overrides;
 use crate::notes;
 use crate::outage::{Outage, judge_outage, window};
 
@@ -26,6 +28,14 @@ const PATIENCE: Duration = Duration::from_mins(30);
 /// New samples come once a minute; asking every few seconds finds each of them soon.
 const INTERVAL: Duration = Duration::from_secs(5);
 
+/// Whoever declared the outage whatever the sources say: a gray failure can look healthy from outside.
+pub(crate) fn declared(overrides: &[Override]) -> Option<(&str, &str)> {
+    overrides.iter().find_map(|risk| match risk {
+        Override::Check { phase, by, reason } if phase.starts_with("Confirm") => Some((by.as_str(), reason.as_str())),
+        _ => None,
+    })
+}
+
 /// Judges the outage from the samples. Called twice, it answers the same unless a new sample has come.
 ///
 /// # Errors
@@ -34,6 +44,10 @@ pub async fn confirm_outage<W>(_: Request, world: &W, cx: &Context<'_, Plan>) ->
 where
     W: Clock + Samples + Notes,
 {
+    if let Some((by, reason)) = declared(&accepted_overrides(world, cx.run).await?) {
+        notes::outage_began(world, cx.run, cx.run.opened_at).await?;
+        return Ok(Progress::done(format!("declared by {by}: {reason}")).with_verdict("confirmed"));
+    }
     let confirm = &cx.plan.triggers.confirm;
     let samples = world.read_samples(&cx.run.service, cx.now.before(window(confirm))).await?;
     match judge_outage(confirm, &samples, cx.now) {
@@ -53,6 +67,6 @@ where
             format!("a clear picture within {PATIENCE}"),
             "look for yourself: answer `skip` to declare the outage, `retry` to go on watching, `abort` to stand down",
         ))),
-        Outage::Open { seen } => Ok(Progress::pending(seen, INTERVAL)),
+        Outage::Open { seen } => Ok(cx.wait(seen, INTERVAL)),
     }
 }

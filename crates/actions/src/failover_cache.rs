@@ -8,12 +8,12 @@
 use std::sync::Arc;
 
 use muster_core::ports::{GlobalCacheState, GlobalCaches, Notes};
-use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Finding, Progress};
+use muster_core::{Action, ActionError, CallFault, Clock, Conduct, Context, Duration, Evidence, Finding, Progress};
 use muster_plan::{Cache, CacheStandby, Plan};
 use serde::Deserialize;
 
 use crate::batch::{Batch, Pace};
-use crate::notes::Finished;
+use crate::notes::{self, CacheAsked, Finished};
 
 /// The action.
 pub const FAILOVER_CACHE: Action = Action { name: "failover-cache", conduct: Conduct::Mutates };
@@ -34,12 +34,18 @@ enum Step {
     Fail(Finding),
 }
 
-fn decide(cache: &Cache, state: Option<&GlobalCacheState>, standby: &str) -> Step {
+/// After a failover was asked for, the datastore can still look settled for a while.
+const STATUS_LAG: Duration = Duration::from_secs(60);
+/// A rejection right after the call was asked for is most often an answer to its own repetition.
+const REJECTIONS: Duration = Duration::from_mins(5);
+
+fn decide(cache: &Cache, state: Option<&GlobalCacheState>, standby: &str, asked_ago: Option<Duration>) -> Step {
     let member = state.and_then(|state| state.members.iter().find(|member| *member.group == *standby));
     match (state, member) {
         (Some(_), Some(member)) if member.primary && member.available => Step::Done,
         (Some(_), Some(member)) if member.primary => Step::Await,
         (Some(state), Some(_)) if !state.settled => Step::Await,
+        (Some(_), Some(_)) if asked_ago.is_some_and(|ago| ago < STATUS_LAG) => Step::Await,
         (Some(_), Some(_)) => Step::FailOver,
         (seen, _) => Step::Fail(Finding::new(
             &cache.name,
@@ -76,7 +82,8 @@ where
     let mut batch = Batch::default();
     let mut finished = Finished::read(world, cx.run, cx.phase).await?;
     for (cache, global, group) in caches {
-        match decide(cache, states.get(&global), group) {
+        let asked = notes::cache_asked(world, cx.run, &cache.name).await?;
+        match decide(cache, states.get(&global), group, asked.as_ref().map(|asked| cx.now.since(asked.at))) {
             Step::Done => {
                 batch.saw(Evidence::Awaited {
                     component: cache.name.to_string(),
@@ -94,10 +101,19 @@ where
             )),
             Step::Await => batch.pending(&cache.name, "failing over"),
             Step::Fail(finding) => batch.failed(finding),
-            Step::FailOver => match world.failover_global_cache(standby, &global, group).await {
-                Err(error) if !error.fault.is_ambiguous() => batch.call_failed(&cache.name, error),
-                _ => batch.pending(&cache.name, "failing over"),
-            },
+            Step::FailOver => {
+                // The note comes first: a call whose answer is lost must not be made again at once, and `stand-down` must know.
+                let former = states.get(&global).and_then(|state| state.members.iter().find(|member| member.primary)).map(|member| member.group.to_string());
+                let former = asked.and_then(|asked| asked.former).or(former);
+                notes::note_cache_asked(world, cx.run, &cache.name, &CacheAsked { at: world.now(), former }).await?;
+                match world.failover_global_cache(standby, &global, group).await {
+                    Err(error) if error.fault == CallFault::Rejected && cx.elapsed() < REJECTIONS => {
+                        batch.pending(&cache.name, "ElastiCache takes no failover yet")
+                    }
+                    Err(error) if !error.fault.is_ambiguous() => batch.call_failed(&cache.name, error),
+                    _ => batch.pending(&cache.name, "failing over"),
+                }
+            }
         }
     }
     finished.keep(world, cx.run).await?;
@@ -134,8 +150,11 @@ mod tests {
 
     #[test]
     fn a_cache_is_failed_over_once_and_then_waited_for() {
-        let decided = |state: Option<GlobalCacheState>| decide(&cache(), state.as_ref(), "cache-dr");
+        let decided = |state: Option<GlobalCacheState>| decide(&cache(), state.as_ref(), "cache-dr", None);
         assert_eq!(decided(Some(state(true, false, true))), Step::FailOver);
+        let settled = state(true, false, true);
+        assert_eq!(decide(&cache(), Some(&settled), "cache-dr", Some(Duration::from_secs(59))), Step::Await, "the status lags behind the call");
+        assert_eq!(decide(&cache(), Some(&settled), "cache-dr", Some(Duration::from_secs(60))), Step::FailOver);
         assert_eq!(decided(Some(state(false, false, true))), Step::Await);
         assert_eq!(decided(Some(state(true, true, false))), Step::Await);
         assert_eq!(decided(Some(state(true, true, true))), Step::Done);

@@ -12,7 +12,9 @@
 use std::sync::Arc;
 
 use muster_core::ports::{DatabaseRole, DatabaseState, Databases, Notes, Sql, SqlTarget, WriteAttempt};
-use muster_core::{Action, ActionError, CallError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Override, Progress, Timestamp};
+use muster_core::{
+    Action, ActionError, CallError, CallFault, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Override, Progress, Run, Timestamp,
+};
 use muster_plan::{Database, Fence, Plan, WhenUnreachable};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -35,8 +37,9 @@ pub struct Request {
 
 /// A primary that cannot be fenced for so long, although it answers, needs a person.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// How long a look at a dark region is believed. The critical path never waits for that region twice within it.
-const DARK: Duration = Duration::from_mins(30);
+/// How long a look at a dark region is believed. After a longer decision it is looked at once more: a region that came
+/// back meanwhile must be fenced, not accepted.
+const DARK: Duration = Duration::from_mins(2);
 
 /// What can be known about a primary that is to be fenced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,13 +129,14 @@ where
         let id = DatabaseId::new(&cx.plan.regions.primary, &database.primary);
         match decide(&sight, group) {
             Step::Proven { proof } => {
-                note_fencing(world, cx.run, database, Some(Fencing::Proven)).await?;
+                // The evidence comes first: once the note is written, nobody looks again.
                 cx.saw(world.now(), Evidence::Fenced { database: database.name.to_string(), proof });
+                note_fencing(world, cx.run, database, Some(Fencing::Proven)).await?;
                 batch.done(&database.name);
             }
             Step::Dark { why } => match acceptance(database, when_unreachable, &overrides) {
                 Some((risk, standing)) => {
-                    accept_unfenced(world, cx, database, why, risk, standing).await?;
+                    accept_unfenced(world, cx, database, why, &risk, standing).await?;
                     batch.done(&database.name);
                 }
                 None => batch.refused(Finding::new(
@@ -148,15 +152,13 @@ where
                 "writes refused and no client connected",
                 "end its sessions by hand and answer `retry`, or answer `abort`",
             )),
-            step => match apply(world, cx, database, &id, &step, group).await {
+            step => match apply(world, cx.run, database, &id, &step, group).await {
                 Ok(()) => batch.pending(&database.name, "being fenced"),
                 Err(error) => batch.call_failed(&database.name, error),
             },
         }
     }
-    let progress = batch.into_progress(world.now(), cx, Pace::Soon, "fenced or accepted")?;
-    // What is being fenced takes seconds, and every second of it is downtime.
-    Ok(if progress.is_done() { progress } else { Progress::pending(progress.detail, Duration::from_secs(1)) })
+    batch.into_progress(world.now(), cx, Pace::Soon, "fenced or accepted")
 }
 
 async fn look<W>(world: &W, cx: &Context<'_, Plan>, databases: &[&Database]) -> Result<Progress, ActionError>
@@ -165,15 +167,23 @@ where
 {
     let ids: Vec<DatabaseId> = databases.iter().map(|database| DatabaseId::new(&cx.plan.regions.primary, &database.primary)).collect();
     let dark = match world.describe_databases(&cx.plan.regions.primary, &ids).await {
-        Err(error) if error.fault.is_transient() => Some(error),
+        Err(error) if is_dark(&error) => Some(error),
         Err(error) => return Err(error.into()),
         Ok(_) => None,
     };
     let since = dark.as_ref().map(|_| world.now());
     world.note(&cx.run.id.0, "primaryDark", &json!(since)).await?;
     let seen = dark.map_or_else(|| "answers".to_owned(), |error| error.to_string());
-    cx.saw(world.now(), Evidence::Preflight { subject: format!("RDS in {}", cx.plan.regions.primary), seen: seen.clone(), ready: true });
+    cx.saw(
+        world.now(),
+        Evidence::Preflight { subject: format!("fencing the old primary in {}", cx.plan.regions.primary), seen: seen.clone(), ready: since.is_none() },
+    );
     Ok(Progress::done(format!("RDS in {}: {seen}", cx.plan.regions.primary)))
+}
+
+/// Nobody answered. A service that is throttled or answers 5xx is there: it is asked again, and never taken for dark.
+fn is_dark(error: &CallError) -> bool {
+    matches!(error.fault, CallFault::Unreachable | CallFault::TimedOut)
 }
 
 /// Looks at a primary: its role and groups, whether it takes writes, who is connected.
@@ -182,7 +192,7 @@ where
     W: Databases + Sql,
 {
     let id = DatabaseId::new(&plan.regions.primary, &database.primary);
-    let dark = |error: CallError| if error.fault.is_transient() { Ok(Sight::Dark { why: error.to_string() }) } else { Err(ActionError::from(error)) };
+    let dark = |error: CallError| if is_dark(&error) { Ok(Sight::Dark { why: error.to_string() }) } else { Err(ActionError::from(error)) };
     let states = match world.describe_databases(&plan.regions.primary, std::slice::from_ref(&id)).await {
         Ok(states) => states,
         Err(error) => return dark(error),
@@ -206,7 +216,8 @@ where
     Ok(Sight::Seen { groups: state.security_groups.clone(), write, sessions })
 }
 
-async fn apply<W>(world: &W, cx: &Context<'_, Plan>, database: &Database, id: &DatabaseId, step: &Step, group: &str) -> Result<(), CallError>
+/// Makes one step of a fence, under the run whose notes remember how it was.
+pub(crate) async fn apply<W>(world: &W, run: &Run, database: &Database, id: &DatabaseId, step: &Step, group: &str) -> Result<(), CallError>
 where
     W: Databases + Sql + Notes,
 {
@@ -215,7 +226,7 @@ where
     let target = sql_target(database, id, state);
     match step {
         Step::Quarantine => {
-            world.note_once(&cx.run.id.0, &groups_note(database), &json!(Before { groups: state.security_groups.clone() })).await?;
+            remember_groups(world, run, database, state).await?;
             world.set_security_groups(id, &[group.into()]).await?;
             // Nothing of the next steps waits for the quarantine: a fence should take one invocation.
             if let Some(target) = &target {
@@ -225,7 +236,10 @@ where
             Ok(())
         }
         Step::MakeReadOnly => match &target {
-            Some(target) => world.set_read_only(target, true).await,
+            Some(target) => {
+                remember_groups(world, run, database, state).await?;
+                world.set_read_only(target, true).await
+            }
             None => Ok(()),
         },
         Step::EndSessions => match &target {
@@ -234,6 +248,11 @@ where
         },
         Step::Proven { .. } | Step::Dark { .. } => Ok(()),
     }
+}
+
+/// Remembers how a primary was before the run touched it; the first note counts, and a quarantine is none.
+async fn remember_groups<W: Notes>(world: &W, run: &Run, database: &Database, state: &DatabaseState) -> Result<(), CallError> {
+    world.note_once(&run.id.0, &groups_note(database), &json!(Before { groups: state.security_groups.clone() })).await.map(drop)
 }
 
 /// What a primary's security groups were before the quarantine.
@@ -254,17 +273,24 @@ fn acceptance(database: &Database, when_unreachable: &WhenUnreachable, overrides
     overrides.iter().find(|risk| matches!(risk, Override::Unfenced { database: name, .. } if database.name == **name)).map(|risk| (risk.clone(), false))
 }
 
-async fn accept_unfenced<W>(world: &W, cx: &Context<'_, Plan>, database: &Database, seen: String, risk: Override, standing: bool) -> Result<(), ActionError>
+/// Goes on without a proven fence, as the plan or a person accepted: the acceptance and the debt are written down first.
+pub(crate) async fn accept_unfenced<W>(
+    world: &W,
+    cx: &Context<'_, Plan>,
+    database: &Database,
+    seen: String,
+    risk: &Override,
+    standing: bool,
+) -> Result<(), ActionError>
 where
     W: Clock + Notes,
 {
+    cx.saw(world.now(), Evidence::Unfenced { database: database.name.to_string(), seen });
+    cx.saw(world.now(), Evidence::Accepted { risk: risk.clone(), standing });
     // The debt comes first: once it is accepted, the returning primary must be fenced even if this run dies now.
     let debt = FenceDebt { run: cx.run.clone(), since: world.now() };
     world.note(&service_scope(&cx.run.service), &fence_debt(&database.name), &json!(debt)).await?;
-    note_fencing(world, cx.run, database, Some(Fencing::Accepted)).await?;
-    cx.saw(world.now(), Evidence::Unfenced { database: database.name.to_string(), seen });
-    cx.saw(world.now(), Evidence::Accepted { risk, standing });
-    Ok(())
+    note_fencing(world, cx.run, database, Some(Fencing::Accepted)).await
 }
 
 #[cfg(test)]

@@ -5,15 +5,14 @@
 //! Leaves behind on failure: the debt.
 //! AWS: rds:DescribeDBInstances, rds:ModifyDBInstance, and SQL inside the VPC (primary region); dynamodb:GetItem, dynamodb:PutItem (standby region).
 
-use muster_core::ports::{Control, Databases, Notes, Plans, Sql, WriteAttempt};
-use muster_core::{Action, ActionError, Clock, Conduct, DatabaseId, Evidence, Journaled, Progress};
+use muster_core::ports::{DatabaseRole, Databases, Notes, Plans, RunRegistry, Sql, WriteAttempt};
+use muster_core::{Action, ActionError, Clock, Conduct, DatabaseId, Evidence, Journaled, Progress, Run};
 use muster_plan::{Database, Plan};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::fence_database::{Sight, Step, decide, quarantine, see, sql_target};
+use crate::fence_database::{Sight, Step, apply, decide, quarantine, see};
 use crate::notes::{self, FenceDebt, fence_debt, service_scope};
-use crate::superseded::is_superseded;
 
 /// The action.
 pub const FENCE_RETURNED: Action = Action { name: "fence-returned", conduct: Conduct::Mutates };
@@ -23,37 +22,67 @@ pub const FENCE_RETURNED: Action = Action { name: "fence-returned", conduct: Con
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {}
 
-/// Fences what has returned. Called twice, it changes nothing that is fenced. Its calls are made under the epoch of the
-/// run that left the debt: a newer run, which may be failing back to that very primary, stops them.
+/// Fences what has returned, once its replacement takes writes. Called twice, it changes nothing that is fenced. While
+/// another run is open, which may be failing back to that very primary, it does nothing.
 ///
 /// # Errors
 /// `Transient` when the table cannot be read or written, or a call to the returned primary failed.
 pub async fn fence_returned<W>(_: Request, world: &W) -> Result<Progress, ActionError>
 where
-    W: Clock + Control + Databases + Sql + Notes + Plans<Plan> + Journaled,
+    W: Clock + RunRegistry + Databases + Sql + Notes + Plans<Plan> + Journaled,
 {
-    let (mut open, mut fenced) = (0, 0);
+    let (mut open, mut fenced, mut failed) = (0, 0, None);
     for started in world.plans_in_force().await? {
-        let plan = &started.plan;
-        for database in plan.databases.iter().filter(|database| database.fence.is_some()) {
-            let scope = service_scope(plan.service.as_str());
-            let Some(debt) = notes::read::<FenceDebt>(world, &scope, &fence_debt(&database.name)).await? else { continue };
-            world.journal().belongs_to(world.now(), &debt.run);
-            if is_superseded(world, &debt.run).await? {
-                continue;
-            }
-            if fence(world, plan, database).await? {
-                world.note(&scope, &fence_debt(&database.name), &Value::Null).await?;
-                fenced += 1;
-            } else {
-                open += 1;
+        for database in started.plan.databases.iter().filter(|database| database.fence.is_some()) {
+            match work_off(world, &started.plan, database).await {
+                Ok(Some(true)) => fenced += 1,
+                Ok(Some(false)) => open += 1,
+                Ok(None) => {}
+                // One primary that cannot be fenced must not keep the others from it.
+                Err(error) => failed = Some(error),
             }
         }
     }
-    Ok(Progress::done(format!("{fenced} fenced, {open} not seen yet")))
+    failed.map_or_else(|| Ok(Progress::done(format!("{fenced} fenced, {open} not seen yet"))), Err)
 }
 
-async fn fence<W>(world: &W, plan: &Plan, database: &Database) -> Result<bool, ActionError>
+/// Works off the debt of one database: `None` where there is none, or where an open run is in charge of it.
+async fn work_off<W>(world: &W, plan: &Plan, database: &Database) -> Result<Option<bool>, ActionError>
+where
+    W: Clock + RunRegistry + Databases + Sql + Notes + Journaled,
+{
+    let scope = service_scope(plan.service.as_str());
+    let Some(debt) = notes::read::<FenceDebt>(world, &scope, &fence_debt(&database.name)).await? else { return Ok(None) };
+    let lane = world.read_lane(plan.service.as_str(), debt.run.lane).await?;
+    if lane.open.as_ref().is_some_and(|open| open.run.id != debt.run.id) || !was_promoted(world, plan, database, &debt.run).await? {
+        return Ok(None);
+    }
+    // A later run has come and gone: the debt outlives it, under the service's present epoch.
+    let run = Run { epoch: lane.epoch, ..debt.run };
+    world.journal().belongs_to(world.now(), &run);
+    let is_fenced = fence(world, plan, database, &run).await?;
+    if is_fenced {
+        world.note(&scope, &fence_debt(&database.name), &Value::Null).await?;
+    }
+    Ok(Some(is_fenced))
+}
+
+/// Only a primary that has been replaced is fenced behind its back. Before that, the run that accepted it is in charge,
+/// and undoes its acceptance when it is aborted.
+async fn was_promoted<W>(world: &W, plan: &Plan, database: &Database, run: &Run) -> Result<bool, ActionError>
+where
+    W: Databases + Notes,
+{
+    if notes::promotion_asked_at(world, run, &database.name).await?.is_some() {
+        return Ok(true);
+    }
+    let Some(replica) = database.replica_id() else { return Ok(false) };
+    let id = DatabaseId::new(&plan.regions.standby, replica);
+    let states = world.describe_databases(&id.region, std::slice::from_ref(&id)).await?;
+    Ok(states.get(&id).is_some_and(|state| state.role == DatabaseRole::Primary))
+}
+
+async fn fence<W>(world: &W, plan: &Plan, database: &Database, run: &Run) -> Result<bool, ActionError>
 where
     W: Clock + Databases + Sql + Notes + Journaled,
 {
@@ -63,8 +92,11 @@ where
     for _ in 0..4 {
         let sight = see(world, plan, database).await?;
         let step = decide(&sight, group);
-        if let (Step::Quarantine, Sight::Seen { write: WriteAttempt::Accepted, .. }) = (&step, &sight) {
-            let what = format!("the old primary {id} returned writable: what it took meanwhile is divergence and needs reconciliation");
+        if let (Step::Quarantine, Sight::Seen { groups, write: WriteAttempt::Accepted, .. }) = (&step, &sight) {
+            let what = format!(
+                "the old primary {id} returned writable and is being fenced (its security groups were {}): what it took meanwhile is divergence and needs reconciliation",
+                groups.join(", ")
+            );
             world.journal().saw(world.now(), Evidence::Unprotected { what });
         }
         match step {
@@ -73,23 +105,8 @@ where
                 return Ok(true);
             }
             Step::Dark { .. } => return Ok(false),
-            step => apply(world, database, &id, &step, group).await?,
+            step => apply(world, run, database, &id, &step, group).await?,
         }
     }
     Ok(false)
-}
-
-async fn apply<W>(world: &W, database: &Database, id: &DatabaseId, step: &Step, group: &str) -> Result<(), ActionError>
-where
-    W: Databases + Sql,
-{
-    let states = world.describe_databases(&id.region, std::slice::from_ref(id)).await?;
-    let target = states.get(id).and_then(|state| sql_target(database, id, state));
-    match (step, target) {
-        (Step::Quarantine, _) => world.set_security_groups(id, &[group.into()]).await?,
-        (Step::MakeReadOnly, Some(target)) => world.set_read_only(&target, true).await?,
-        (Step::EndSessions, Some(target)) => world.end_sessions(&target).await?,
-        _ => {}
-    }
-    Ok(())
 }

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::acceptance::accepted_overrides;
 use crate::batch::{Batch, Pace};
-use crate::notes::{service_scope, takeover};
+use crate::notes::{self, service_scope, takeover};
 use crate::verify_health::{serves, standby_name};
 
 /// The action.
@@ -60,7 +60,7 @@ where
             ));
             continue;
         }
-        let asked: Option<muster_core::Timestamp> = crate::notes::read(world, &cx.run.id.0, &asked_note(record)).await?;
+        let asked = notes::traffic_asked_at(world, cx.run, &record.record).await?;
         if asked.is_some_and(|at| cx.now.since(at) < ASK_AGAIN) {
             batch.pending(&record.record, "waiting for the authoritative servers");
             continue;
@@ -76,10 +76,6 @@ where
         }
     }
     batch.into_progress(world.now(), cx, Pace::Soon, "moved")
-}
-
-fn asked_note(record: &TrafficRecord) -> String {
-    format!("traffic/{}", record.record)
 }
 
 async fn points_at_standby<W>(world: &W, record: &TrafficRecord) -> Result<bool, ActionError>
@@ -129,6 +125,8 @@ async fn ask<W>(world: &W, cx: &Context<'_, Plan>, record: &TrafficRecord) -> Re
 where
     W: Clock + MetricWriter + Dns + Notes,
 {
+    // The note comes first: from here on nothing is undone any more.
+    notes::traffic_asked(world, cx.run, &record.record).await?;
     let method = match &record.method {
         TrafficMethod::TakeoverMetric { namespace, metric, .. } => {
             // The flag comes first: from here on the probe publishes the takeover even if this run dies now.
@@ -150,7 +148,6 @@ where
             )));
         }
     };
-    world.note(&cx.run.id.0, &asked_note(record), &json!(world.now())).await?;
     cx.saw(world.now(), Evidence::TrafficMoved { record: record.record.clone(), method: method.to_owned() });
     Ok(())
 }

@@ -6,12 +6,13 @@
 //! AWS: dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:GetItem, sns:Publish, states:SendTaskSuccess (standby region).
 
 use muster_core::ports::{Answer, Channels, Control, Decisions, Executions, Notes};
-use muster_core::{Action, ActionError, Clock, Conduct, Context, DEADLINE_NOTE, Duration, Evidence, Override, Progress};
+use muster_core::{ABORT_NOTE, Action, ActionError, Clock, Conduct, Context, DEADLINE_NOTE, Duration, Evidence, Override, Progress};
 use muster_plan::{Event, HoldDefault, Plan};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::acceptance::{Fencing, keep_overrides, note_fencing, read_fencing};
+use crate::acceptance::{keep_overrides, read_fencing};
+use crate::fence_database::accept_unfenced;
 use crate::notes;
 use crate::question::{Asking, Standing, ask, note_answer, settle, still_open};
 use crate::superseded::is_superseded;
@@ -37,17 +38,33 @@ pub struct Request {
     pub token: Option<String>,
 }
 
+/// From here on an accepted unfenced primary stays unfenced until it is seen again.
+const FENCE_IS_OVER: [&str; 2] = ["FenceDatabase", "PromoteReplica"];
 /// What a person who answers `retry` or `skip` gives a run whose deadline has passed.
 const MORE_TIME: Duration = Duration::from_hours(1);
-/// Phases that are never skipped because nobody answered.
-const NEVER_SKIPPED_BY_SILENCE: [&str; 6] = ["FenceDatabase", "PromoteReplica", "VerifyData", "VerifyStandby", "FlipDns", "RequestDecision"];
+/// The only phases that may be skipped because nobody answered: what they leave undone harms nobody's data.
+const SKIPPED_BY_SILENCE: [&str; 4] = ["ConfigureLaunch", "FailoverCache", "StartBackground", "Stabilize"];
 
-fn default_answer(plan: &Plan, phase: &str, time_is_left: bool) -> &'static str {
-    match plan.people.hold.otherwise {
+/// How far the run has come, as far as silence is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stand {
+    /// A promotion was asked for, or traffic was: half of a failover is worse than a failover.
+    irreversible: bool,
+    /// The run's deadline has not passed.
+    in_time: bool,
+    /// What failed passes by itself, such as a throttled service.
+    passing: bool,
+}
+
+/// What silence answers.
+fn default_answer(otherwise: HoldDefault, phase: &str, stand: Stand) -> &'static str {
+    match otherwise {
+        HoldDefault::Skip if SKIPPED_BY_SILENCE.contains(&phase) => "skip",
         // Past the run's deadline a retry is refused at once: silence would go round in circles.
-        HoldDefault::Retry if time_is_left => "retry",
-        HoldDefault::Retry => "abort",
-        HoldDefault::Skip if !NEVER_SKIPPED_BY_SILENCE.contains(&phase) => "skip",
+        _ if !stand.in_time => "abort",
+        _ if stand.irreversible => "retry",
+        HoldDefault::Retry => "retry",
+        _ if stand.passing => "retry",
         HoldDefault::Skip | HoldDefault::Abort => "abort",
     }
 }
@@ -60,8 +77,11 @@ pub async fn hold<W>(request: Request, world: &W, cx: &Context<'_, Plan>) -> Res
 where
     W: Clock + Control + Decisions + Channels + Executions + Notes,
 {
+    let aborted: Option<String> = notes::read(world, &cx.run.id.0, ABORT_NOTE).await?;
     let progress = if is_superseded(world, cx.run).await? {
         Progress::done("another run has taken over").with_verdict("superseded")
+    } else if let Some(by) = aborted {
+        Progress::done(format!("the run was aborted by {by}")).with_verdict("abort")
     } else {
         stand(&request, world, cx).await?
     };
@@ -79,7 +99,12 @@ where
     if request.token.is_some() {
         cx.saw(world.now(), Evidence::Held { phase: request.phase.clone(), error: request.error.clone(), cause: cause.clone() });
     }
-    let default = default_answer(cx.plan, &request.phase, cx.now <= cx.run.deadline);
+    let stand = Stand {
+        irreversible: notes::point_of_no_return(world, cx).await?.is_some(),
+        in_time: cx.now <= cx.run.deadline,
+        passing: request.error == "Muster.Transient",
+    };
+    let default = default_answer(cx.plan.people.hold.otherwise, &request.phase, stand);
     let within = cx.plan.people.hold.within;
     let asking = Asking {
         name: &request.question,
@@ -104,7 +129,9 @@ where
         }
         Standing::Open { left } => Ok(still_open(left)),
         // Nobody has heard: a hold that nobody knows of is asked again until the run's own time is over, and then ends safely.
-        Standing::Unheard if cx.elapsed() > within => Ok(Progress::done("no channel has accepted the question, and the time is over").with_verdict("abort")),
+        Standing::Unheard if cx.elapsed() > within => {
+            Ok(Progress::done(format!("no channel has accepted the question, and the time is over: {default}")).with_verdict(default))
+        }
         Standing::Unheard => Ok(Progress::pending("no channel has accepted the question yet", Duration::from_secs(15))),
     }
 }
@@ -116,22 +143,33 @@ where
 {
     let by_a_person = &*answer.by != "silence";
     let mut overrides = answer.overrides.clone();
-    if by_a_person && matches!(&*answer.choice, "retry" | "skip") && world.now() > cx.run.deadline {
+    let goes_on = matches!(&*answer.choice, "retry" | "skip");
+    if by_a_person && goes_on && world.now() > cx.run.deadline {
         world.note(&cx.run.id.0, DEADLINE_NOTE, &json!(world.now().after(MORE_TIME))).await?;
     }
-    if &*answer.choice == "skip" {
+    if !goes_on {
+        world.note_once(&cx.run.id.0, ABORT_NOTE, &json!(answer.by)).await?;
+        if by_a_person {
+            notes::no_automatic_start(world, cx).await?;
+        }
+    }
+    if &*answer.choice == "skip" && by_a_person {
         overrides.extend(meaning_of_skip(cx.plan, phase, answer));
         if phase.starts_with("Confirm") {
             notes::outage_began(world, cx.run, cx.run.opened_at).await?;
         }
     }
     for risk in &overrides {
-        cx.saw(world.now(), Evidence::Accepted { risk: risk.clone(), standing: false });
-        if let Override::Unfenced { database, .. } = risk
-            && let Some(database) = cx.plan.database(database)
-            && read_fencing(world, cx.run, database).await?.is_none()
-        {
-            note_fencing(world, cx.run, database, Some(Fencing::Accepted)).await?;
+        match risk {
+            // Before the fence has been tried, the acceptance only waits for it: a primary that can be fenced is fenced.
+            Override::Unfenced { database, .. } if FENCE_IS_OVER.contains(&phase) => {
+                if let Some(database) = cx.plan.database(database)
+                    && read_fencing(world, cx.run, database).await?.is_none()
+                {
+                    accept_unfenced(world, cx, database, format!("{phase} held"), risk, false).await?;
+                }
+            }
+            _ => cx.saw(world.now(), Evidence::Accepted { risk: risk.clone(), standing: false }),
         }
     }
     keep_overrides(world, cx.run, &overrides).await
@@ -157,4 +195,51 @@ fn readable(cause: &str) -> String {
         .ok()
         .and_then(|value| value.get("errorMessage").and_then(|message| message.as_str().map(str::to_owned)))
         .unwrap_or_else(|| cause.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EARLY: Stand = Stand { irreversible: false, in_time: true, passing: false };
+
+    #[test]
+    fn silence_never_skips_what_guards_data_or_people() {
+        for phase in [
+            "ConfirmOutage",
+            "SettleDecision",
+            "ConfirmAgain",
+            "Preflight",
+            "FenceDatabase",
+            "PromoteReplica",
+            "VerifyData",
+            "VerifyStandby",
+            "FlipDns",
+            "Recover",
+        ] {
+            assert_eq!(default_answer(HoldDefault::Skip, phase, EARLY), "abort", "{phase}");
+        }
+        assert_eq!(default_answer(HoldDefault::Skip, "Stabilize", EARLY), "skip");
+    }
+
+    #[test]
+    fn silence_does_not_leave_half_of_a_failover_while_there_is_time() {
+        for otherwise in [HoldDefault::Abort, HoldDefault::Retry, HoldDefault::Skip] {
+            let answered = |in_time| default_answer(otherwise, "PromoteReplica", Stand { irreversible: true, in_time, passing: false });
+            assert_eq!((answered(true), answered(false)), ("retry", "abort"), "every run ends");
+        }
+    }
+
+    #[test]
+    fn silence_retries_what_passes_and_ends_what_is_late() {
+        assert_eq!(default_answer(HoldDefault::Abort, "Preflight", Stand { passing: true, ..EARLY }), "retry");
+        assert_eq!(default_answer(HoldDefault::Abort, "Preflight", EARLY), "abort");
+        assert_eq!(default_answer(HoldDefault::Retry, "Preflight", Stand { in_time: false, ..EARLY }), "abort");
+    }
+
+    #[test]
+    fn the_text_is_taken_out_of_lambdas_wrapping() {
+        assert_eq!(readable(r#"{"errorType":"Muster.Refused","errorMessage":"too far behind"}"#), "too far behind");
+        assert_eq!(readable("plain"), "plain");
+    }
 }

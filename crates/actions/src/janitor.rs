@@ -30,16 +30,20 @@ pub async fn janitor<W>(_: Request, world: &W) -> Result<Progress, ActionError>
 where
     W: Clock + RunRegistry + Executions + Ledger + Samples + Plans<Plan> + Reports<Report> + Journaled,
 {
-    let mut closed = 0;
+    let (mut closed, mut failed) = (0, None);
     for open in world.open_runs().await? {
         let abandoned = match world.execution_state(&open.execution).await? {
             ExecutionState::Running => false,
             ExecutionState::Ended(at) => world.now().since(at) >= LONGEST_FUNCTION,
             ExecutionState::Unknown => true,
         };
-        if abandoned && close_abandoned(world, &open).await? {
-            closed += 1;
+        if abandoned {
+            match close_abandoned(world, &open).await {
+                Ok(was_open) => closed += u32::from(was_open),
+                // One run that cannot be closed must not keep the others open.
+                Err(error) => failed = Some(error),
+            }
         }
     }
-    Ok(Progress::done(format!("{closed} abandoned runs closed")))
+    failed.map_or_else(|| Ok(Progress::done(format!("{closed} abandoned runs closed"))), Err)
 }

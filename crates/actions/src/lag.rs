@@ -50,13 +50,18 @@ impl LagKnowledge {
     /// metric freeze at its last value when the source is gone.
     pub(crate) fn gather(database: &Name, metric: &[Datapoint], samples: &[Sample], outage_since: Option<Timestamp>, fenced: bool) -> Self {
         let measured = metric.last().filter(|point| point.milli >= 0).map(|point| (Duration::from_millis(point.milli.unsigned_abs()), point.at));
-        let last_known =
-            samples.iter().rev().filter(|sample| *database == *sample.source && outage_since.is_none_or(|since| sample.at < since)).find_map(|sample| {
-                match sample.reading {
-                    Reading::Lag { lag } => Some((lag, sample.at)),
-                    _ => None,
-                }
-            });
+        let before_outage = |at: Timestamp| outage_since.is_none_or(|since| at < since);
+        let sampled = samples.iter().rev().filter(|sample| *database == *sample.source && before_outage(sample.at)).find_map(|sample| match sample.reading {
+            Reading::Lag { lag } => Some((lag, sample.at)),
+            _ => None,
+        });
+        // The metric itself still has its points from before the outage, should a probe have missed the last of them.
+        let recorded = metric
+            .iter()
+            .rev()
+            .find(|point| point.milli >= 0 && before_outage(point.at))
+            .map(|point| (Duration::from_millis(point.milli.unsigned_abs()), point.at));
+        let last_known = [sampled, recorded].into_iter().flatten().max_by_key(|(lag, at)| (*at, *lag));
         LagKnowledge { measured, last_known, outage_since, fenced }
     }
 }
@@ -78,7 +83,7 @@ pub(crate) fn judge_lag(database: &Name, known: &LagKnowledge, gate: &LagGate, o
     let go = |lag, sampled_at, basis| LagVerdict::Go { lag, sampled_at, basis, accepted: None };
     let refusal = match trusted_measurement(known, now) {
         Some((lag, at)) if lag <= gate.max => return go(Some(lag), Some(at), LagBasis::Measured),
-        Some((lag, _)) if known.fenced => return LagVerdict::Drain { lag },
+        Some((lag, _)) if known.fenced && !overrides.iter().any(|accepted| covers(accepted, database, Some(lag))) => return LagVerdict::Drain { lag },
         Some((lag, at)) => Finding::new(
             database,
             format!("its replica is {lag} behind, measured at {}", at.clock_time()),
@@ -95,7 +100,11 @@ pub(crate) fn judge_lag(database: &Name, known: &LagKnowledge, gate: &LagGate, o
         Some(accepted) => LagVerdict::Go {
             lag: seen.map(|(lag, _)| lag),
             sampled_at: seen.map(|(_, at)| at),
-            basis: if seen.is_some() { LagBasis::LastKnown } else { LagBasis::Unknown },
+            basis: match (trusted_measurement(known, now), seen) {
+                (Some(_), _) => LagBasis::Measured,
+                (None, Some(_)) => LagBasis::LastKnown,
+                (None, None) => LagBasis::Unknown,
+            },
             accepted: Some((accepted.clone(), false)),
         },
         None => LagVerdict::Refuse(refusal),
@@ -220,6 +229,22 @@ mod tests {
         let known =
             LagKnowledge { measured: Some((Duration::from_secs(90), seconds_ago(10))), fenced: true, outage_since: Some(seconds_ago(300)), last_known: None };
         assert_eq!(judge_lag(&name(), &known, &gate(WhenLagUnknown::Hold), &[], NOW), LagVerdict::Drain { lag: Duration::from_secs(90) });
+    }
+
+    #[test]
+    fn a_person_may_accept_what_a_fenced_primarys_replica_is_still_behind() {
+        let known =
+            LagKnowledge { measured: Some((Duration::from_secs(90), seconds_ago(10))), fenced: true, outage_since: Some(seconds_ago(300)), last_known: None };
+        let accepted = [Override::Lag { database: "portal-db".into(), up_to: None, by: "Ada".into(), reason: "it is stuck".into() }];
+        let verdict = judge_lag(&name(), &known, &gate(WhenLagUnknown::Hold), &accepted, NOW);
+        assert!(matches!(verdict, LagVerdict::Go { basis: LagBasis::Measured, accepted: Some((_, false)), .. }), "{verdict:?}");
+    }
+
+    #[test]
+    fn the_metrics_own_points_from_before_the_outage_count_where_the_probe_has_none() {
+        let point = |seconds, milli| Datapoint { at: seconds_ago(seconds), milli };
+        let known = LagKnowledge::gather(&name(), &[point(310, 1_500), point(250, 2_000), point(190, 0)], &[], Some(seconds_ago(240)), false);
+        assert_eq!(known.last_known, Some((Duration::from_millis(2_000), seconds_ago(250))), "not the zero from after it");
     }
 
     #[test]

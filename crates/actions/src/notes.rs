@@ -3,11 +3,48 @@
 use std::collections::BTreeMap;
 
 use muster_core::ports::{GroupSize, Notes};
-use muster_core::{ActionError, CallError, Run, ScalingGroupId, Timestamp};
-use muster_plan::Name;
+use muster_core::{ActionError, CallError, Clock, Context, Run, ScalingGroupId, Timestamp};
+use muster_plan::{Name, Plan};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+/// The point of no return, in words, if the run has passed it: a promotion or a move of traffic that it asked for.
+pub(crate) async fn point_of_no_return(world: &impl Notes, cx: &Context<'_, Plan>) -> Result<Option<String>, ActionError> {
+    for (database, _) in cx.plan.replica_databases() {
+        if promotion_asked_at(world, cx.run, &database.name).await?.is_some() {
+            return Ok(Some(format!("the promotion of {} was asked for", database.name)));
+        }
+    }
+    for record in &cx.plan.traffic {
+        if traffic_asked_at(world, cx.run, &record.record).await?.is_some() {
+            return Ok(Some(format!("{} was asked to move", record.record)));
+        }
+    }
+    Ok(None)
+}
+
+/// When traffic was last asked to move.
+pub(crate) async fn traffic_asked_at(world: &impl Notes, run: &Run, record: &str) -> Result<Option<Timestamp>, ActionError> {
+    read(world, &run.id.0, &format!("traffic/{record}")).await
+}
+
+pub(crate) async fn traffic_asked<W: Notes + Clock>(world: &W, run: &Run, record: &str) -> Result<(), CallError> {
+    world.note(&run.id.0, &format!("traffic/{record}"), &json!(world.now())).await
+}
+
+/// A person decided against a failover: for the plan's time, alarms start no other one.
+pub(crate) async fn no_automatic_start<W: Notes + Clock>(world: &W, cx: &Context<'_, Plan>) -> Result<(), CallError> {
+    let until = world.now().after(cx.plan.triggers.after_failover.no_automatic_failover_for);
+    world.note(&service_scope(&cx.run.service), NO_AUTOMATIC_START, &json!(until)).await
+}
+
+/// Until when alarms start nothing, because a person said no.
+pub(crate) async fn no_automatic_start_until(world: &impl Notes, service: &str) -> Result<Option<Timestamp>, ActionError> {
+    read(world, &service_scope(service), NO_AUTOMATIC_START).await
+}
+
+const NO_AUTOMATIC_START: &str = "noAutomaticStartUntil";
 
 /// The scope of what outlives a run.
 pub(crate) fn service_scope(service: &str) -> String {
@@ -39,7 +76,7 @@ pub(crate) async fn promotion_asked_at(world: &impl Notes, run: &Run, database: 
     read(world, &run.id.0, &format!("promotion/{database}")).await
 }
 
-pub(crate) async fn promotion_asked<W: Notes + muster_core::Clock>(world: &W, run: &Run, database: &Name) -> Result<(), CallError> {
+pub(crate) async fn promotion_asked<W: Notes + Clock>(world: &W, run: &Run, database: &Name) -> Result<(), CallError> {
     world.note(&run.id.0, &format!("promotion/{database}"), &json!(world.now())).await
 }
 
@@ -121,4 +158,38 @@ impl Finished {
     pub(crate) async fn keep(&self, world: &impl Notes, run: &Run) -> Result<(), CallError> {
         if self.changed { world.note(&run.id.0, &self.name, &json!(self.seen)).await } else { Ok(()) }
     }
+}
+
+/// A standby that this service's own failover has made a primary: its data is the service's, and not a copy of long ago.
+pub(crate) async fn promoted_by_us(world: &impl Notes, service: &str, database: &Name) -> Result<bool, ActionError> {
+    Ok(read::<String>(world, &service_scope(service), &format!("promoted/{database}")).await?.is_some())
+}
+
+pub(crate) async fn note_promoted(world: &impl Notes, run: &Run, database: &Name) -> Result<(), CallError> {
+    world.note(&service_scope(&run.service), &format!("promoted/{database}"), &json!(run.id)).await
+}
+
+/// A standby that this run has seen replicate: should it be a primary later, somebody promoted it by hand meanwhile.
+pub(crate) async fn was_seen_replicating(world: &impl Notes, run: &Run, database: &Name) -> Result<bool, ActionError> {
+    Ok(read::<bool>(world, &run.id.0, &format!("replicating/{database}")).await?.unwrap_or(false))
+}
+
+pub(crate) async fn seen_replicating(world: &impl Notes, run: &Run, database: &Name) -> Result<(), CallError> {
+    world.note_once(&run.id.0, &format!("replicating/{database}"), &json!(true)).await.map(drop)
+}
+
+/// When a cache was last asked to fail over, and the group that was primary before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CacheAsked {
+    pub(crate) at: Timestamp,
+    pub(crate) former: Option<String>,
+}
+
+pub(crate) async fn cache_asked(world: &impl Notes, run: &Run, cache: &Name) -> Result<Option<CacheAsked>, ActionError> {
+    read(world, &run.id.0, &format!("cache/{cache}")).await
+}
+
+pub(crate) async fn note_cache_asked(world: &impl Notes, run: &Run, cache: &Name, asked: &CacheAsked) -> Result<(), CallError> {
+    world.note(&run.id.0, &format!("cache/{cache}"), &json!(asked)).await
 }

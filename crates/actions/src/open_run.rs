@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use muster_core::ports::{Control, ExecutionState, Executions, LaneState, Ledger, OpenRun, Plans, Reports, RunRegistry, Samples, StartedPlan};
+use muster_core::ports::{Control, ExecutionState, Executions, LaneState, Ledger, Notes, OpenRun, Plans, Reports, RunRegistry, Samples, StartedPlan};
 use muster_core::{Action, ActionError, Clock, Conduct, Duration, Evidence, Finding, Journaled, Lane, Override, Progress, Run, RunId, Timestamp, Waits};
 use muster_plan::{Decision, Flow, Plan};
 use muster_report::Report;
@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::close_run::close_abandoned;
+use crate::notes;
 use crate::unbuilt::unbuilt;
 
 /// The action.
@@ -123,17 +124,12 @@ fn decide(lane: &LaneState, owner: Option<ExecutionState>, request: &Request, au
         (Some(open), _) if open.drill || breadth(&open.run.flow) < breadth(&request.flow) => Step::Supersede,
         (Some(open), _) => Step::Joined(open.run.id.clone()),
         (None, _) => match &lane.last_closed {
-            Some(closed) if automatic && closed.flow == request.flow && was_decided(&closed.outcome) && now.since(closed.at) < hold_down => {
+            Some(closed) if automatic && closed.flow == request.flow && &*closed.outcome == "succeeded" && now.since(closed.at) < hold_down => {
                 Step::HeldDown(closed.at.after(hold_down))
             }
             _ => Step::Open,
         },
     }
-}
-
-/// Whether a run ended so that an alarm alone should not start the next one: it did its work, or people stopped it.
-fn was_decided(outcome: &str) -> bool {
-    matches!(outcome, "succeeded" | "vetoed" | "aborted")
 }
 
 /// A region failover recovers everything that narrower flows do.
@@ -148,7 +144,7 @@ fn breadth(flow: &str) -> u8 {
 /// `Invalid` for an input or a plan that cannot be run; `Refused` while the kill switch is set.
 pub async fn open_run<W>(request: Request, world: &W) -> Result<Progress, ActionError>
 where
-    W: Clock + Control + RunRegistry + Executions + Ledger + Samples + Plans<Plan> + Reports<Report> + Journaled,
+    W: Clock + Control + RunRegistry + Executions + Ledger + Samples + Notes + Plans<Plan> + Reports<Report> + Journaled,
 {
     let plans = world.plans_in_force().await?;
     let start = start(&request.input, &plans)?;
@@ -172,13 +168,17 @@ where
         _ => None,
     };
     let now = world.now();
+    let held_until = if start.automatic { notes::no_automatic_start_until(world, plan.service.as_str()).await?.filter(|until| now < *until) } else { None };
+    if let (Some(until), None) = (held_until, &lane.open) {
+        return Ok(held_down(until));
+    }
     match decide(&lane, owner, &request, start.automatic, plan.triggers.after_failover.no_automatic_failover_for, now) {
         Step::Mine(run) => Ok(opened(&run)),
-        Step::Joined(id) => Ok(Progress::done(format!("run {id} is open and does this already")).with_verdict("joined")),
-        Step::HeldDown(until) => Ok(Progress::done(format!(
-            "the last run ended a short while ago by its work or by a decision: until {until} only a person may start another failover"
-        ))
-        .with_verdict("heldDown")),
+        Step::Joined(id) => {
+            let left = if start.overrides.is_empty() { "" } else { "; the overrides of this order were not taken: give them in an answer to a hold" };
+            Ok(Progress::done(format!("run {id} is open and does this already{left}")).with_verdict("joined"))
+        }
+        Step::HeldDown(until) => Ok(held_down(until)),
         Step::Wait(left) => Ok(Progress::pending("the last run's execution has just ended: a call of it may still be under way", left)),
         Step::Inherit(open) => {
             close_abandoned(world, &open).await?;
@@ -186,6 +186,13 @@ where
         }
         Step::Open | Step::Supersede => take(world, &request, &start, &lane, now).await,
     }
+}
+
+fn held_down(until: Timestamp) -> Progress {
+    Progress::done(format!(
+        "the service was failed over, or a person decided against it, a short while ago: until {until} only a person may start another failover"
+    ))
+    .with_verdict("heldDown")
 }
 
 async fn take<W>(world: &W, request: &Request, start: &Start<'_>, lane: &LaneState, now: Timestamp) -> Result<Progress, ActionError>
@@ -289,18 +296,16 @@ mod tests {
     }
 
     #[test]
-    fn after_a_failover_or_a_veto_an_alarm_waits_and_a_person_does_not() {
+    fn after_a_failover_an_alarm_waits_and_a_person_does_not() {
         let decided = |outcome: &str, automatic| {
             let closed = Closing { run: RunId("r".into()), flow: "region-failover".into(), outcome: outcome.into(), at: NOW.before(Duration::from_hours(23)) };
             let lane = LaneState { epoch: 7, open: None, last_closed: Some(closed) };
             decide(&lane, None, &request("region-failover"), automatic, Duration::from_hours(24), NOW)
         };
-        for outcome in ["succeeded", "vetoed", "aborted"] {
-            assert!(matches!(decided(outcome, true), Step::HeldDown(_)), "{outcome}");
-            assert_eq!(decided(outcome, false), Step::Open);
-        }
-        for outcome in ["stoodDown", "failed", "abandoned", "superseded"] {
-            assert_eq!(decided(outcome, true), Step::Open, "{outcome}: nobody decided against it");
+        assert!(matches!(decided("succeeded", true), Step::HeldDown(_)));
+        assert_eq!(decided("succeeded", false), Step::Open);
+        for outcome in ["stoodDown", "aborted", "failed", "abandoned", "superseded"] {
+            assert_eq!(decided(outcome, true), Step::Open, "{outcome}: whether a person said no is in a note");
         }
     }
 }

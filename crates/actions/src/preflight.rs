@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use muster_core::ports::{
-    DatabaseStatus, Databases, GlobalCaches, Headroom, ImageState, Images, LaunchTemplates, Metrics, Notes, Quotas, Samples, ScalingGroups,
+    DatabaseRole, DatabaseStatus, Databases, GlobalCaches, Headroom, ImageState, Images, LaunchTemplates, Metrics, Notes, Quotas, Samples, ScalingGroups,
 };
 use muster_core::{Action, ActionError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, LaunchTemplateId, Progress, ScalingGroupId};
 use muster_plan::{AutoScalingGroup, CacheStandby, Compute, Database, Name, Plan};
@@ -18,6 +18,7 @@ use serde::Deserialize;
 use crate::acceptance::accepted_overrides;
 use crate::lag::{LagKnowledge, LagVerdict, judge_lag, lag_query};
 use crate::notes;
+use crate::promote_replica::detached;
 
 /// The action.
 pub const PREFLIGHT: Action = Action { name: "preflight", conduct: Conduct::Observes };
@@ -103,6 +104,27 @@ where
                 ));
                 continue;
             }
+        }
+        match states.get(id).map(|state| &state.role) {
+            Some(DatabaseRole::Replica { source }) if *source.name != *database.primary || source.region != cx.plan.regions.primary => {
+                found.missing.push(Finding::new(
+                    id,
+                    format!("it replicates {source}"),
+                    format!("a replica of {} ({})", database.primary, cx.plan.regions.primary),
+                    "correct the plan, then push it and start again",
+                ));
+                continue;
+            }
+            Some(DatabaseRole::Replica { .. }) => notes::seen_replicating(world, cx.run, &database.name).await?,
+            Some(DatabaseRole::Primary) if notes::promoted_by_us(world, &cx.run.service, &database.name).await? => {
+                found.ready(&database.name, "was promoted by an earlier run");
+                continue;
+            }
+            Some(DatabaseRole::Primary) => {
+                found.missing.push(detached(&database.name));
+                continue;
+            }
+            None => continue,
         }
         let Some(gate) = &database.lag else { continue };
         let known = LagKnowledge::gather(&database.name, metric, &samples, outage_since, false);

@@ -39,11 +39,15 @@ pub async fn probe<W>(request: Request, world: &W) -> Result<Progress, ActionErr
 where
     W: Clock + Http + Metrics + MetricWriter + Samples + Notes + Plans<Plan>,
 {
-    let mut taken = 0;
+    let (mut taken, mut failed) = (0, None);
     for started in world.plans_in_force().await? {
-        taken += probe_service(&request.vantage, world, &started.plan).await?;
+        match probe_service(&request.vantage, world, &started.plan).await {
+            Ok(samples) => taken += samples,
+            // One service that cannot be probed must not blind the others.
+            Err(error) => failed = Some(error),
+        }
     }
-    Ok(Progress::done(format!("{taken} samples")))
+    failed.map_or_else(|| Ok(Progress::done(format!("{taken} samples"))), Err)
 }
 
 async fn probe_service<W>(vantage: &Region, world: &W, plan: &Plan) -> Result<usize, ActionError>

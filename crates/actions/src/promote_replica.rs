@@ -1,7 +1,7 @@
 //! Promotes cross-region read replicas to standalone primaries, all of the plan's at once.
 //!
 //! Converges: an instance that is already primary is left alone; one that is promoting or backing up is waited for.
-//! Refuses:   a replica whose old primary is neither proven fenced nor accepted by name as unfenced, and one whose lag
+//! Refuses:   a standby that is a primary already and that no failover of this service has made one; a replica whose old primary is neither proven fenced nor accepted by name as unfenced, and one whose lag
 //!            is above the plan's maximum or unknown, unless the plan or a person accepted that.
 //! Leaves behind on failure: replicas that were already promoted (a promotion cannot be undone).
 //! AWS: rds:DescribeDBInstances, rds:PromoteReadReplica, cloudwatch:GetMetricData (standby region).
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, stream};
 use muster_core::ports::{DatabaseRole, DatabaseState, DatabaseStatus, Databases, Metrics, Notes, Samples};
 use muster_core::{Action, ActionError, CallFault, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Override, Progress, Timestamp};
-use muster_plan::{Database, DatabaseStandby, Plan};
+use muster_plan::{Database, DatabaseStandby, Name, Plan};
 use serde::Deserialize;
 
 use crate::acceptance::{Fencing, accepted_overrides, read_fencing};
@@ -49,6 +49,8 @@ enum Step {
 
 struct Observed<'a> {
     state: Option<&'a DatabaseState>,
+    /// Whether a primary here is one that this service's failover, or a person during this run, has made.
+    is_ours: bool,
     asked_at: Option<Timestamp>,
     fencing: Option<Fencing>,
     lag: LagKnowledge,
@@ -70,6 +72,7 @@ fn decide(database: &Database, observed: &Observed<'_>, overrides: &[Override], 
             "an instance that is `available`",
             "repair it in the RDS console, then answer `retry`",
         )),
+        (DatabaseRole::Primary, _) if !observed.is_ours => Step::Refuse(detached(&database.name)),
         (DatabaseRole::Primary, DatabaseStatus::Available | DatabaseStatus::BackingUp) => Step::Done,
         (DatabaseRole::Primary, DatabaseStatus::Changing(_)) => Step::Await("finishing its promotion"),
         (DatabaseRole::Replica { .. }, DatabaseStatus::BackingUp) => Step::Await("backing up: RDS promotes no replica meanwhile"),
@@ -77,6 +80,16 @@ fn decide(database: &Database, observed: &Observed<'_>, overrides: &[Override], 
         (DatabaseRole::Replica { .. }, DatabaseStatus::Available) if observed.asked_at.is_some_and(|at| now.since(at) < STATUS_LAG) => Step::Await("promoting"),
         (DatabaseRole::Replica { .. }, DatabaseStatus::Available) => decide_promotion(database, observed, overrides, now),
     }
+}
+
+/// A standby that is a primary already, and nobody knows since when: it may be weeks behind.
+pub(crate) fn detached(database: &Name) -> Finding {
+    Finding::new(
+        database,
+        "its standby is a primary already, and no failover of this service has made it one",
+        "a replica, or a standby that was promoted by a run of Muster",
+        "find out since when it is detached and what it lacks; build a new replica, or accept its data by answering `skip` at the preflight",
+    )
 }
 
 fn decide_promotion(database: &Database, observed: &Observed<'_>, overrides: &[Override], now: Timestamp) -> Step {
@@ -121,6 +134,7 @@ where
     let waiting: Vec<&(&Database, DatabaseId)> = databases.iter().filter(|(_, id)| states.get(id).is_some_and(is_idle_replica)).collect();
     let lags = observe_lags(world, cx, &waiting).await?;
     let overrides = accepted_overrides(world, cx.run).await?;
+    let vouched = overrides.iter().any(|risk| matches!(risk, Override::Check { phase, .. } if phase == "Preflight"));
 
     let mut batch = Batch::default();
     let mut finished = Finished::read(world, cx.run, cx.phase).await?;
@@ -128,8 +142,10 @@ where
     let mut to_promote = Vec::new();
     for (database, id) in &databases {
         let lag = lags.get(database.name.as_str());
+        let is_primary = states.get(id).is_some_and(|state| state.role == DatabaseRole::Primary);
         let observed = Observed {
             state: states.get(id),
+            is_ours: !is_primary || vouched || is_ours(world, cx, database).await?,
             asked_at: lag.and_then(|known| known.asked_at),
             fencing: lag.and_then(|known| known.fencing),
             lag: lag.map(|known| known.lag.clone()).unwrap_or_default(),
@@ -144,9 +160,9 @@ where
                 });
                 batch.done(&database.name);
             }
-            Step::Await(what) if cx.elapsed() > PATIENCE => batch.failed(Finding::new(
+            Step::Await(what) if since_asked(world, cx, database).await? > PATIENCE => batch.failed(Finding::new(
                 &database.name,
-                format!("{what} for {}", cx.elapsed().in_words()),
+                format!("{what} for {}", since_asked(world, cx, database).await?.in_words()),
                 format!("a promotion within {PATIENCE}"),
                 "look at the instance's events in RDS; answer `retry` to go on waiting",
             )),
@@ -173,6 +189,16 @@ where
     }
     finished.keep(world, cx.run).await?;
     batch.into_progress(world.now(), cx, Pace::Minutes, "promoted")
+}
+
+/// Whether a standby that is a primary became it by this service's failover, or by hand while this run was looking.
+async fn is_ours<W: Notes>(world: &W, cx: &Context<'_, Plan>, database: &Database) -> Result<bool, ActionError> {
+    Ok(notes::promoted_by_us(world, &cx.run.service, &database.name).await? || notes::was_seen_replicating(world, cx.run, &database.name).await?)
+}
+
+/// How long ago the promotion was asked for; by somebody else, how long this phase has been waiting for it.
+async fn since_asked<W: Notes>(world: &W, cx: &Context<'_, Plan>, database: &Database) -> Result<Duration, ActionError> {
+    Ok(notes::promotion_asked_at(world, cx.run, &database.name).await?.map_or(cx.elapsed(), |at| cx.now.since(at)).min(cx.elapsed()))
 }
 
 fn is_idle_replica(state: &DatabaseState) -> bool {
@@ -218,15 +244,18 @@ where
             cx.saw(world.now(), Evidence::Accepted { risk, standing });
         }
     }
-    // The note comes first: a call that was applied and lost its answer must not be made again at once.
-    if let Err(error) = notes::promotion_asked(world, cx.run, &database.name).await {
+    // Notes and evidence come first: a call that was applied and lost its answer must not be made again at once, and
+    // whoever reads the ledger must find the point of no return even if this function dies on the call.
+    cx.saw(world.now(), Evidence::Irreversible { step: format!("promotion of {id} asked for") });
+    let noted = match notes::promotion_asked(world, cx.run, &database.name).await {
+        Ok(()) => notes::note_promoted(world, cx.run, &database.name).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = noted {
         return Landed::Failed(database.name.to_string(), error);
     }
     match world.promote_replica(&id, backup_retention_days(database)).await {
-        Ok(()) => {
-            cx.saw(world.now(), Evidence::Irreversible { step: format!("promotion of {id} asked for") });
-            Landed::Asked(database.name.to_string(), "promoting")
-        }
+        Ok(()) => Landed::Asked(database.name.to_string(), "promoting"),
         Err(error) if error.fault == CallFault::Rejected && cx.elapsed() < REJECTIONS => Landed::Asked(database.name.to_string(), "RDS takes no promotion yet"),
         Err(error) if error.fault.is_ambiguous() => Landed::Asked(database.name.to_string(), "asked to promote, and the answer was lost"),
         Err(error) => {
@@ -290,6 +319,7 @@ mod tests {
         let measured = lag_seconds.map(|lag| (Duration::from_secs(lag), NOW.before(Duration::from_secs(30))));
         let observed = Observed {
             state,
+            is_ours: true,
             asked_at: asked_seconds_ago.map(|ago| NOW.before(Duration::from_secs(ago))),
             fencing,
             lag: LagKnowledge { measured, fenced: fencing == Some(Fencing::Proven), ..LagKnowledge::default() },
@@ -327,6 +357,13 @@ mod tests {
         assert!(matches!(step(replica(), Changing("promoting")), Step::Await(_)));
         assert!(matches!(step(replica(), Broken("storage-full")), Step::Fail(_)));
         assert!(matches!(decided(None, None, Some(Fencing::Proven), Some(0)), Step::Fail(_)));
+    }
+
+    #[test]
+    fn a_standby_that_was_detached_long_ago_is_not_taken_for_a_promoted_one() {
+        let primary = state(DatabaseRole::Primary, DatabaseStatus::Available);
+        let observed = Observed { state: Some(&primary), is_ours: false, asked_at: None, fencing: Some(Fencing::Proven), lag: LagKnowledge::default() };
+        assert!(matches!(decide(&database(), &observed, &[], NOW), Step::Refuse(_)));
     }
 
     #[test]

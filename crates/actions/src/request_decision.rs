@@ -5,12 +5,13 @@
 //! Leaves behind on failure: the question, which the sweeper and the next call settle.
 //! AWS: dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:GetItem, sns:Publish, states:SendTaskSuccess (standby region).
 
-use muster_core::ports::{Answer, Channels, Control, Decisions, Executions};
+use muster_core::ports::{Answer, Channels, Control, Decisions, Executions, Notes};
 use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Finding, Progress};
 use muster_plan::{Decision, Event, Plan};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::notes;
 use crate::question::{Asking, Standing, ask, note_answer, settle, still_open};
 use crate::superseded::is_superseded;
 use crate::tell::channels_for;
@@ -64,7 +65,7 @@ fn policy(plan: &Plan) -> Option<Policy> {
 /// `Refused` when no channel has accepted the question for ten minutes.
 pub async fn request_decision<W>(request: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
 where
-    W: Clock + Control + Decisions + Channels + Executions,
+    W: Clock + Control + Decisions + Channels + Executions + Notes,
 {
     let verdict = if is_superseded(world, cx.run).await? {
         Progress::done("another run has taken over").with_verdict("superseded")
@@ -79,7 +80,7 @@ where
 
 async fn stand<W>(request: &Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
 where
-    W: Clock + Decisions + Channels,
+    W: Clock + Decisions + Channels + Notes,
 {
     let Some(policy) = policy(cx.plan) else {
         if request.token.is_none() {
@@ -103,6 +104,9 @@ where
         Standing::Answered(question, answer) => {
             if request.token.is_none() {
                 note_answer(world, cx, &question, &answer);
+                if &*answer.choice == "veto" && &*answer.by != "silence" {
+                    notes::no_automatic_start(world, cx).await?;
+                }
             }
             Ok(Progress::done(in_words(&answer)).with_verdict(&answer.choice))
         }

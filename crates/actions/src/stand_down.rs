@@ -4,20 +4,22 @@
 //! Refuses:   to touch anything once a promotion has begun: half of a failover undone is worse than a failover.
 //! Leaves behind on failure: what could not be undone, in the report.
 //! AWS: rds:DescribeDBInstances, autoscaling:DescribeAutoScalingGroups, autoscaling:UpdateAutoScalingGroup, ssm:GetParameters,
-//!      ssm:PutParameter, ec2:DescribeLaunchTemplateVersions, ec2:CreateLaunchTemplateVersion, ec2:ModifyLaunchTemplate (standby region);
+//!      elasticache:DescribeGlobalReplicationGroups, elasticache:FailoverGlobalReplicationGroup, ssm:PutParameter, ec2:DescribeLaunchTemplateVersions, ec2:CreateLaunchTemplateVersion, ec2:ModifyLaunchTemplate (standby region);
 //!      rds:ModifyDBInstance and SQL inside the VPC (primary region).
 
-use muster_core::ports::{DatabaseRole, DatabaseStatus, Databases, LaunchTemplates, Notes, Parameters, ScalingGroups, Sql};
+use std::sync::Arc;
+
+use muster_core::ports::{DatabaseRole, DatabaseStatus, Databases, GlobalCaches, LaunchTemplates, Notes, Parameters, ScalingGroups, Sql};
 use muster_core::{
     Action, ActionError, CallError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, LaunchTemplateId, ParameterId, Progress, ScalingGroupId,
 };
-use muster_plan::{BackgroundWorkload, Compute, Configuration, Database, Plan};
+use muster_plan::{BackgroundWorkload, Cache, CacheStandby, Compute, Configuration, Database, Plan};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::acceptance::note_fencing;
-use crate::fence_database::{Before, groups_note, quarantine, sql_target};
-use crate::notes::{self, fence_debt, service_scope};
+use crate::fence_database::{Before, groups_note, sql_target};
+use crate::notes::{self, CacheAsked, fence_debt, service_scope};
 use crate::update_configuration::client_token;
 
 /// The action.
@@ -37,7 +39,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 /// `Transient` while a call fails for a moment.
 pub async fn stand_down<W>(_: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
 where
-    W: Clock + Databases + Sql + ScalingGroups + Parameters + LaunchTemplates + Notes,
+    W: Clock + Databases + Sql + GlobalCaches + ScalingGroups + Parameters + LaunchTemplates + Notes,
 {
     if let Some(step) = irreversible(world, cx).await? {
         cx.saw(world.now(), Evidence::Unprotected { what: format!("nothing was undone, because {step}: finish the failover by hand or with another run") });
@@ -46,6 +48,9 @@ where
     let mut left = Vec::new();
     for database in &cx.plan.databases {
         keep(lift_fence(world, cx, database).await, database.name.as_str(), &mut left)?;
+    }
+    for cache in &cx.plan.caches {
+        keep(fail_cache_back(world, cx, cache).await, cache.name.as_str(), &mut left)?;
     }
     for id in groups(cx.plan) {
         keep(shrink(world, cx, &id).await, &id.name, &mut left)?;
@@ -65,19 +70,16 @@ where
     Ok(Progress::done(format!("not undone: {}", left.join("; "))).with_verdict("partly"))
 }
 
-/// The point of no return, if it was passed: a promotion that was asked for, or a replica that is none any more.
+/// The point of no return, if it was passed: what this run asked for, or a replica that is none any more.
 async fn irreversible<W>(world: &W, cx: &Context<'_, Plan>) -> Result<Option<String>, ActionError>
 where
     W: Databases + Notes,
 {
-    let standby = &cx.plan.regions.standby;
-    let replicas: Vec<(&Database, DatabaseId)> = cx.plan.replica_databases().map(|(database, id)| (database, DatabaseId::new(standby, id))).collect();
-    for (database, _) in &replicas {
-        if notes::promotion_asked_at(world, cx.run, &database.name).await?.is_some() {
-            return Ok(Some(format!("the promotion of {} was asked for", database.name)));
-        }
+    if let Some(step) = notes::point_of_no_return(world, cx).await? {
+        return Ok(Some(step));
     }
-    let ids: Vec<DatabaseId> = replicas.iter().map(|(_, id)| id.clone()).collect();
+    let standby = &cx.plan.regions.standby;
+    let ids: Vec<DatabaseId> = cx.plan.replica_databases().map(|(_, id)| DatabaseId::new(standby, id)).collect();
     let states = if ids.is_empty() { Default::default() } else { world.describe_databases(standby, &ids).await? };
     let promoted = states.iter().find(|(_, state)| state.role == DatabaseRole::Primary || state.status == DatabaseStatus::Changing("promoting"));
     Ok(promoted.map(|(id, _)| format!("{id} is a primary")))
@@ -104,13 +106,10 @@ where
         world.note(&scope, &fence_debt(&database.name), &Value::Null).await?;
     }
     let Some(before) = notes::read::<Before>(world, &cx.run.id.0, &groups_note(database)).await? else { return Ok(()) };
-    let Some((quarantine, _)) = quarantine(database) else { return Ok(()) };
     let id = DatabaseId::new(&cx.plan.regions.primary, &database.primary);
     let states = world.describe_databases(&id.region, std::slice::from_ref(&id)).await?;
     let Some(state) = states.get(&id) else { return Ok(()) };
-    if !state.security_groups.iter().any(|group| **group == *quarantine) {
-        return Ok(());
-    }
+    // By the note and not by the look, which may be stale: both calls set what was, and change nothing where it is so.
     note_fencing(world, cx.run, database, None).await?;
     if let Some(target) = sql_target(database, &id, state) {
         world.set_read_only(&target, false).await?;
@@ -118,6 +117,28 @@ where
     world.set_security_groups(&id, &before.groups).await?;
     cx.saw(world.now(), Evidence::Undone { what: format!("the quarantine of {id}") });
     Ok(())
+}
+
+/// A cache that this run failed over belongs to the region that keeps the service. It is an error, and stays on the list,
+/// until the former primary is the primary again.
+async fn fail_cache_back<W>(world: &W, cx: &Context<'_, Plan>, cache: &Cache) -> Result<(), ActionError>
+where
+    W: Clock + GlobalCaches + Notes,
+{
+    let CacheStandby::GlobalDatastore { global_id, .. } = &cache.standby else { return Ok(()) };
+    let Some(CacheAsked { former: Some(former), .. }) = notes::cache_asked(world, cx.run, &cache.name).await? else { return Ok(()) };
+    let global: Arc<str> = global_id.as_str().into();
+    let states = world.describe_global_caches(&cx.plan.regions.standby, std::slice::from_ref(&global)).await?;
+    let Some(state) = states.get(&global) else { return Ok(()) };
+    let Some(member) = state.members.iter().find(|member| *member.group == *former) else { return Ok(()) };
+    if member.primary {
+        cx.saw(world.now(), Evidence::Undone { what: format!("the failover of {}: {former} is the primary again", cache.name) });
+        return Ok(());
+    }
+    if state.settled {
+        world.failover_global_cache(&member.region, &global, &former).await?;
+    }
+    Err(ActionError::Transient(format!("{former} is not the primary again yet")))
 }
 
 fn groups(plan: &Plan) -> Vec<ScalingGroupId> {

@@ -6,12 +6,14 @@
 //! Leaves behind on failure: nothing; the next minute's call goes on.
 //! AWS: dynamodb:Query, dynamodb:UpdateItem, states:SendTaskSuccess (standby region).
 
-use muster_core::ports::{Answer, Decisions, Executions, Plans, Question, Samples};
-use muster_core::{Action, ActionError, Clock, Conduct, Duration, Progress};
+use muster_core::ports::{Answer, Decisions, Executions, Notes, Plans, Question, RunRegistry, Samples};
+use muster_core::{Action, ActionError, Clock, Conduct, Duration, Lane, Progress};
 use muster_plan::Plan;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::acceptance::accepted_overrides;
+use crate::confirm_outage::declared;
 use crate::outage::{Outage, judge_outage, window};
 use crate::question::{Standing, settle};
 use crate::request_decision::FAILOVER;
@@ -33,7 +35,7 @@ const GRACE: Duration = Duration::from_secs(30);
 /// `Transient` when the table cannot be read or written.
 pub async fn sweep_decisions<W>(_: Request, world: &W) -> Result<Progress, ActionError>
 where
-    W: Clock + Decisions + Executions + Samples + Plans<Plan>,
+    W: Clock + RunRegistry + Decisions + Executions + Samples + Notes + Plans<Plan>,
 {
     let mut settled = 0;
     for question in world.questions().await? {
@@ -52,10 +54,18 @@ where
 
 async fn stand_down_if_cleared<W>(world: &W, question: Question) -> Result<Question, ActionError>
 where
-    W: Clock + Decisions + Samples + Plans<Plan>,
+    W: Clock + RunRegistry + Decisions + Samples + Notes + Plans<Plan>,
 {
     let plans = world.plans_in_force().await?;
     let Some(plan) = plans.iter().map(|started| &started.plan).find(|plan| *plan.service.as_str() == *question.service) else { return Ok(question) };
+    let run = world.read_lane(&question.service, Lane::Recover).await?.open.map(|open| open.run).filter(|run| run.id == question.run);
+    let overrides = match &run {
+        Some(run) => accepted_overrides(world, run).await?,
+        None => Vec::new(),
+    };
+    if declared(&overrides).is_some() {
+        return Ok(question);
+    }
     let confirm = &plan.triggers.confirm;
     let samples = world.read_samples(&question.service, world.now().before(window(confirm))).await?;
     match judge_outage(confirm, &samples, world.now()) {

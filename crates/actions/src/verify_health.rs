@@ -153,23 +153,32 @@ where
         Err(error) if error.fault.is_transient() && cx.elapsed() <= PATIENCE => return batch.pending(&check.name, "could not look"),
         Err(error) => return batch.call_failed(&check.name, error),
     };
-    let values = values(check, &series);
+    let values = values(check, &series, cx.since, cx.now);
     let (seen, passed) = decide(check, &values, cx.since, cx.now);
     let patience = PATIENCE.saturating_add(held_for.times(3));
     conclude(cx, Look { name: check.name.as_str(), seen, wanted: wanted(check), passed, patience }, batch);
 }
 
 /// The values that are compared: the metric's own, or its share of another metric in each period that has both.
-fn values(check: &MetricCheck, series: &[Vec<Datapoint>]) -> Vec<Datapoint> {
+///
+/// A part that is absent where the whole is present is none. A load balancer's count of responses by status is absent
+/// where it is zero, so once a full period has passed it counts as that; every other absent metric is unknown.
+/// Source: the Elastic Load Balancing user guide, "CloudWatch metrics for your Application Load Balancer", reporting
+/// criteria of `HTTPCode_*`.
+fn values(check: &MetricCheck, series: &[Vec<Datapoint>], phase_since: Timestamp, now: Timestamp) -> Vec<Datapoint> {
+    let absent_is_zero = check.namespace == "AWS/ApplicationELB" && check.metric.starts_with("HTTPCode_");
     match (series, check.share_of.is_some()) {
-        ([part, whole], true) => part
+        ([part, whole], true) => whole
             .iter()
-            .filter_map(|point| {
-                let whole = whole.iter().find(|other| other.at == point.at)?;
-                let share = Percent::ratio(point.milli.unsigned_abs(), whole.milli.unsigned_abs()).unwrap_or(Percent::from_ppm(0));
-                Some(Datapoint { at: point.at, milli: i64::try_from(share.as_ppm() / 10).unwrap_or(i64::MAX) })
+            .map(|whole| {
+                let part = part.iter().find(|other| other.at == whole.at).map_or(0, |point| point.milli.unsigned_abs());
+                let share = Percent::ratio(part, whole.milli.unsigned_abs()).unwrap_or(Percent::from_ppm(0));
+                Datapoint { at: whole.at, milli: i64::try_from(share.as_ppm() / 10).unwrap_or(i64::MAX) }
             })
             .collect(),
+        ([own, ..], _) if own.iter().all(|point| point.at < phase_since) && absent_is_zero && now.since(phase_since) >= check.period.unwrap_or(PERIOD) => {
+            vec![Datapoint { at: now, milli: 0 }]
+        }
         ([own, ..], _) => own.clone(),
         ([], _) => Vec::new(),
     }
@@ -178,8 +187,9 @@ fn values(check: &MetricCheck, series: &[Vec<Datapoint>]) -> Vec<Datapoint> {
 /// Whether the metric is as wanted, and has been for as long as wanted. `None`: not known yet.
 fn decide(check: &MetricCheck, values: &[Datapoint], phase_since: Timestamp, now: Timestamp) -> (String, Option<bool>) {
     let held_for = check.held_for.unwrap_or(Duration::ZERO);
-    let from = now.before(held_for).max(phase_since);
-    let counted: Vec<&Datapoint> = values.iter().filter(|point| if held_for.is_zero() { true } else { point.at >= from }).collect();
+    // What was measured before this phase says nothing about what it looks at.
+    let from = if held_for.is_zero() { phase_since } else { now.before(held_for).max(phase_since) };
+    let counted: Vec<&Datapoint> = values.iter().filter(|point| point.at >= from).collect();
     let Some(last) = counted.last() else { return ("no datapoint yet".into(), None) };
     let seen = in_unit(check, last.milli);
     if held_for.is_zero() {
@@ -188,7 +198,9 @@ fn decide(check: &MetricCheck, values: &[Datapoint], phase_since: Timestamp, now
     if let Some(bad) = counted.iter().rev().find(|point| !is_as_wanted(check, point.milli)) {
         return (format!("{} at {}", in_unit(check, bad.milli), bad.at.clock_time()), Some(false));
     }
-    if now.since(phase_since) < held_for {
+    // One good minute in ten is not ten good minutes: there must be a value for nearly every period.
+    let periods = held_for.as_millis() / check.period.unwrap_or(PERIOD).as_millis().max(1);
+    if now.since(phase_since) < held_for || (counted.len() as u64) + 2 < periods {
         return (format!("{seen}, for {} so far", now.since(phase_since).in_words()), None);
     }
     (format!("{seen}, for {held_for}"), Some(true))
@@ -340,11 +352,21 @@ mod tests {
     }
 
     #[test]
+    fn a_count_that_is_only_reported_when_it_is_not_zero_is_zero_after_a_full_period() {
+        let check = check(Some("0.1%"), None, false);
+        assert_eq!(values(&check, &[Vec::new()], NOW.before(Duration::from_secs(59)), NOW), [], "too early to tell");
+        assert_eq!(values(&check, &[Vec::new()], NOW.before(Duration::from_mins(1)), NOW), [minutes_ago(0, 0)]);
+        let other = MetricCheck { metric: "TargetResponseTime".into(), ..check };
+        assert_eq!(values(&other, &[Vec::new()], NOW.before(Duration::from_mins(1)), NOW), [], "no other metric is taken for zero");
+    }
+
+    #[test]
     fn a_share_is_taken_of_the_same_period() {
         let check = check(Some("0.1%"), None, true);
         let errors = vec![minutes_ago(1, 2_000), minutes_ago(0, 1_000)];
         let requests = vec![minutes_ago(1, 1_000_000), minutes_ago(0, 2_000_000)];
-        assert_eq!(values(&check, &[errors, requests]), [minutes_ago(1, 200), minutes_ago(0, 50)]);
+        assert_eq!(values(&check, &[errors, requests.clone()], NOW, NOW), [minutes_ago(1, 200), minutes_ago(0, 50)]);
+        assert_eq!(values(&check, &[Vec::new(), requests], NOW, NOW), [minutes_ago(1, 0), minutes_ago(0, 0)], "no errors among the requests");
     }
 
     #[test]

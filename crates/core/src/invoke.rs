@@ -72,9 +72,12 @@ impl<P> Context<'_, P> {
         self.journal.saw(now, evidence);
     }
 
-    /// Not yet: ask again after two per cent of the time already waited, and not before `soonest`.
+    /// Not yet: ask again after two per cent of the time already waited (or two per mille of the run's age, if that is
+    /// more), and not before `soonest`.
     pub fn wait(&self, detail: impl Into<String>, soonest: Duration) -> Progress {
-        Progress::pending(detail, poll_interval(self.elapsed()).max(soonest))
+        // A run that has been open for hours is polled less often too: each retry of a phase would start afresh.
+        let age = poll_interval(Duration::from_millis(self.now.since(self.run.opened_at).as_millis() / 10));
+        Progress::pending(detail, poll_interval(self.elapsed()).max(age).max(soonest))
     }
 
     /// How long this phase has been at it.
@@ -172,12 +175,25 @@ where
             "answer `retry` to give it another hour, or `abort`",
         )));
     }
+    if action.conduct == Conduct::Mutates
+        && let Some(by) = world.read_note(&run.id.0, ABORT_NOTE).await?
+    {
+        return Err(ActionError::refused(Finding::new(
+            phase,
+            format!("the run was aborted by {}", by.as_str().unwrap_or("somebody")),
+            "a run that goes on",
+            "nothing: every branch of the run ends",
+        )));
+    }
     let plan = world.load_plan(&run.plan).await?;
     body(request, world, &Context { run, plan: &plan, phase, since, now, journal: world.journal() }).await
 }
 
 /// The note in the run's scope by which a person who answers `retry` gives a late run more time.
 pub const DEADLINE_NOTE: &str = "deadline";
+/// The note in the run's scope that somebody, whose name it holds, has aborted the run: from then on nothing is changed
+/// except to undo, in whichever branch.
+pub const ABORT_NOTE: &str = "abortedBy";
 /// The note in the run's scope that says which phase was done last, in words.
 pub const LATEST_NOTE: &str = "latest";
 

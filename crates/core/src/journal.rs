@@ -137,16 +137,19 @@ pub async fn admit<W: Clock + Control + Ledger + Journaled>(world: &W, call: &Ca
     let halted = |message: String| CallError { operation: call.operation.to_string(), resource: call.resource.to_string(), fault: CallFault::Halted, message };
     let journal = world.journal();
     let Some(run) = journal.run() else { return Err(halted("no run is open for this invocation".into())) };
-    if !journal.is_permitted(world.now()) {
-        permit(world, &run).await.map_err(|denial| match denial {
-            Denial::Unreadable(error) => error,
-            Denial::Halted(message) => halted(message),
-        })?;
-    }
+    let denied = |denial| match denial {
+        Denial::Unreadable(error) => error,
+        Denial::Halted(message) => halted(message),
+    };
+    look_again_if_old(world, &run).await.map_err(denied)?;
     journal.write(world.now(), Body::Intent { call: call.clone() });
-    // A ledger that cannot be written never blocks recovery.
+    // A ledger that cannot be written never blocks recovery; but what it took to try counts against the permit.
     let _ = journal.save(world).await;
-    Ok(())
+    look_again_if_old(world, &run).await.map_err(denied)
+}
+
+async fn look_again_if_old<W: Clock + Control + Journaled>(world: &W, run: &Run) -> Result<(), Denial> {
+    if world.journal().is_permitted(world.now()) { Ok(()) } else { permit(world, run).await }
 }
 
 /// Why a run may not mutate.

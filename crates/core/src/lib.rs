@@ -15,7 +15,7 @@ mod time;
 pub use duration::{Duration, InvalidDuration};
 pub use error::{ActionError, CallError, CallFault, Finding};
 pub use id::{DatabaseId, Id, LaunchTemplateId, ParameterId, ScalingGroupId, kind};
-pub use invoke::{Action, Conduct, Context, DEADLINE_NOTE, Failure, LATEST_NOTE, invoke, invoke_alone};
+pub use invoke::{ABORT_NOTE, Action, Conduct, Context, DEADLINE_NOTE, Failure, LATEST_NOTE, invoke, invoke_alone};
 pub use journal::{Journal, Journaled, PERMIT, admit};
 pub use ledger::{Body, Call, Entry, Evidence, Hash, InvalidHash, LagBasis, Outcome, Plane};
 pub use progress::{Progress, Status, poll_interval};
