@@ -133,3 +133,44 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
     assert_eq!(bytes(5), bytes(5));
     assert_ne!(bytes(5), bytes(6));
 }
+
+#[test]
+fn a_primary_that_returns_before_anything_was_promoted_serves_again() {
+    for seed in 1..=20 {
+        let rehearsal = rehearsed(&["primary-returns", "replica-backing-up", "approval"], seed);
+        let report = rehearsal.report.expect("every run ends with a report");
+        let promoted = timeline(&report).contains("Point of no return");
+        assert!(promoted || rehearsal.served_at_the_end, "seed {seed}: nothing was promoted, and the primary was not left in peace");
+    }
+}
+
+#[test]
+fn a_primary_that_a_person_accepted_as_unfenced_is_fenced_when_it_returns() {
+    let mut plan = Plan::clone(&PLAN);
+    for database in &mut plan.databases {
+        if let Some(muster_plan::Fence::Quarantine { when_unreachable, .. }) = &mut database.fence {
+            *when_unreachable = muster_plan::WhenUnreachable::Hold;
+        }
+    }
+    let plan = Arc::new(plan);
+    let (mut accepted, mut returned) = (0, 0);
+    for seed in 1..=12 {
+        let scenario = Scenario::named(&["primary-returns", "person-accepts"], seed, &plan).unwrap();
+        let rehearsal = Rehearser::new(&plan).unwrap().run(&scenario);
+        assert!(rehearsal.violation.is_none(), "seed {seed}: {:?}", rehearsal.violation);
+        let Some(report) = rehearsal.report.filter(|_| rehearsal.outcome.as_deref() == Some("succeeded")) else { continue };
+        let story = timeline(&report);
+        accepted += usize::from(story.contains("NOT fenced"));
+        returned += usize::from(story.contains("returned writable"));
+        assert!(!story.contains("returned writable") || report.fencing.iter().any(|fence| fence.fenced), "seed {seed}\n{story}");
+    }
+    assert!(accepted > 0 && returned > 0, "the case was met: {accepted} accepted, {returned} returned");
+}
+
+#[test]
+fn an_invocation_that_is_delivered_twice_does_its_work_once() {
+    for seed in 1..=40 {
+        let rehearsal = rehearsed(&["duplicate-delivery", "approval"], seed);
+        assert_eq!(rehearsal.outcome.as_deref(), Some("succeeded"), "seed {seed}");
+    }
+}

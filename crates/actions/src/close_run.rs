@@ -44,7 +44,7 @@ where
     note_unprotected(cx, world.now(), &request.outcome);
     note_what_stands(world, cx, &request.outcome).await?;
     let link = match publish(world, cx.plan, cx.run, &request.outcome).await {
-        Ok(link) => link,
+        Ok((link, root)) => format!("{link}, ledger sealed by {root}"),
         Err(error @ ActionError::Transient(_)) => return Err(error),
         // The lock must not depend on a bucket that denies: the ledger still has everything.
         Err(error) => format!("none could be stored ({error})"),
@@ -111,7 +111,8 @@ fn note_unprotected(cx: &Context<'_, Plan>, now: muster_core::Timestamp, outcome
     }
 }
 
-async fn publish<W>(world: &W, plan: &Plan, run: &Run, outcome: &str) -> Result<String, ActionError>
+/// Makes the report and stores it; returns its link, and the root over every entry that was written until then.
+async fn publish<W>(world: &W, plan: &Plan, run: &Run, outcome: &str) -> Result<(String, String), ActionError>
 where
     W: Clock + Ledger + Samples + Reports<Report> + Journaled,
 {
@@ -120,7 +121,8 @@ where
     let entries = world.read_ledger(&run.id).await?;
     let samples = world.read_samples(&run.service, run.opened_at.before(LOOKED_BACK)).await?;
     let report = assemble(plan, &Ending { run, outcome, started_by: "unknown", drill: false, closed_at: world.now(), entries: &entries, samples: &samples });
-    Ok(world.publish_report(&run.id, &report).await?)
+    let link = world.publish_report(&run.id, &report).await?;
+    Ok((link, report.ledger().root.clone()))
 }
 
 async fn release<W>(world: &W, run: &Run, outcome: &str) -> Result<bool, ActionError>

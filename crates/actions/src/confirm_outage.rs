@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::acceptance::accepted_overrides;
 use crate::notes;
-use crate::outage::{Outage, judge_outage, window};
+use crate::outage::{Outage, judge_outage};
 
 /// The action.
 pub const CONFIRM_OUTAGE: Action = Action { name: "confirm-outage", conduct: Conduct::Observes };
@@ -25,6 +25,8 @@ pub struct Request {}
 
 /// Beyond this, sources contradict each other and a person should look.
 const PATIENCE: Duration = Duration::from_mins(30);
+/// An outage that began longer ago counts from here.
+const LOOKED_BACK: Duration = Duration::from_hours(6);
 /// New samples come once a minute; asking every few seconds finds each of them soon.
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -49,7 +51,8 @@ where
         return Ok(Progress::done(format!("declared by {by}: {reason}")).with_verdict("confirmed"));
     }
     let confirm = &cx.plan.triggers.confirm;
-    let samples = world.read_samples(&cx.run.service, cx.now.before(window(confirm))).await?;
+    // Far back: when the outage began decides which replica lag still counts, also in a second run hours later.
+    let samples = world.read_samples(&cx.run.service, cx.now.before(LOOKED_BACK)).await?;
     match judge_outage(confirm, &samples, cx.now) {
         Outage::Confirmed { sources, since } => {
             notes::outage_began(world, cx.run, since).await?;

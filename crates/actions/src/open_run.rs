@@ -55,6 +55,12 @@ struct AlarmEvent {
 #[serde(rename_all = "camelCase")]
 struct AlarmDetail {
     alarm_name: String,
+    state: AlarmState,
+}
+
+#[derive(Debug, Deserialize)]
+struct AlarmState {
+    value: String,
 }
 
 /// Who started the run, and what for.
@@ -146,6 +152,9 @@ pub async fn open_run<W>(request: Request, world: &W) -> Result<Progress, Action
 where
     W: Clock + Control + RunRegistry + Executions + Ledger + Samples + Notes + Plans<Plan> + Reports<Report> + Journaled,
 {
+    if let Some(state) = other_than_alarm(&request.input) {
+        return Ok(Progress::done(format!("the alarm went to {state}: only ALARM starts a run")).with_verdict("notAnAlarm"));
+    }
     let plans = world.plans_in_force().await?;
     let start = start(&request.input, &plans)?;
     let plan = &start.plan.plan;
@@ -186,6 +195,12 @@ where
         }
         Step::Open | Step::Supersede => take(world, &request, &start, &lane, now).await,
     }
+}
+
+/// The state that an alarm event reports, where it is not `ALARM`.
+fn other_than_alarm(input: &Value) -> Option<String> {
+    let event: AlarmEvent = serde_json::from_value(input.clone()).ok()?;
+    (event.detail.state.value != "ALARM").then_some(event.detail.state.value)
 }
 
 fn held_down(until: Timestamp) -> Progress {
@@ -293,6 +308,14 @@ mod tests {
         assert!(matches!(decided(held(), ended(59), "region-failover"), Step::Wait(_)));
         assert!(matches!(decided(held(), ended(60), "region-failover"), Step::Inherit(_)));
         assert!(matches!(decided(held(), Some(ExecutionState::Unknown), "region-failover"), Step::Inherit(_)));
+    }
+
+    #[test]
+    fn an_alarm_that_went_to_ok_starts_nothing() {
+        let event = |value: &str| json!({"source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "detail": {"alarmName": "a", "state": {"value": value}}});
+        assert_eq!(other_than_alarm(&event("ALARM")), None);
+        assert_eq!(other_than_alarm(&event("OK")).as_deref(), Some("OK"));
+        assert_eq!(other_than_alarm(&json!({"service": "portal", "by": "Ada", "reason": "drill"})), None);
     }
 
     #[test]

@@ -9,10 +9,11 @@
 use std::collections::BTreeMap;
 
 use muster_core::ports::{GroupSize, GroupState, Notes, ScalingGroups};
-use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Finding, Progress, ScalingGroupId};
+use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Finding, Override, Progress, ScalingGroupId};
 use muster_plan::{BackgroundWorkload, Compute, ComputeRole, Name, Plan};
 use serde::Deserialize;
 
+use crate::acceptance::accepted_overrides;
 use crate::batch::{Batch, Pace};
 use crate::notes::{self, Finished};
 
@@ -117,6 +118,10 @@ pub async fn scale_compute<W>(request: Request, world: &W, cx: &Context<'_, Plan
 where
     W: Clock + ScalingGroups + Notes,
 {
+    let overrides = accepted_overrides(world, cx.run).await?;
+    if cx.phase == "StartWorkloads" && overrides.iter().any(|risk| matches!(risk, Override::Check { phase, .. } if phase == "ScaleCompute")) {
+        return Ok(Progress::done("a person has accepted the capacity as it is"));
+    }
     let wanted = wanted(cx.plan, request.stage);
     if wanted.is_empty() {
         return Ok(Progress::done("the plan scales nothing here"));

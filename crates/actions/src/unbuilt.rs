@@ -1,7 +1,10 @@
 //! What a plan's region failover needs that this version does not do yet: said when the plan is checked, and again before
 //! anything is touched. Never found out in the middle.
 
-use muster_plan::{BackgroundWorkload, CacheKind, CacheStandby, Check, Compute, Configuration, DatabaseKind, DatabaseStandby, HttpCheck, Plan, TrafficMethod};
+use muster_plan::{
+    BackgroundWorkload, CacheKind, CacheStandby, Check, Compute, Configuration, DatabaseKind, DatabaseStandby, HttpCheck, LagSource, Plan, RegionRole, Source,
+    TrafficMethod,
+};
 
 /// The flows that exist, by name.
 pub const FLOWS: [&str; 1] = ["region-failover"];
@@ -19,6 +22,12 @@ pub fn unbuilt(plan: &Plan) -> Vec<String> {
         };
         Some(format!("databases.{}: {what}", database.name))
     });
+    let lags = plan
+        .databases
+        .iter()
+        .filter(|database| database.lag.as_ref().is_some_and(|lag| lag.measured == LagSource::Database))
+        .map(|database| format!("databases.{}: reading the lag in the database", database.name));
+    let sources = sources(plan);
     let caches = plan.caches.iter().filter_map(|cache| {
         let what = match (&cache.kind, &cache.standby) {
             (CacheKind::ReplicationGroup, CacheStandby::GlobalDatastore { .. } | CacheStandby::Independent { .. }) => return None,
@@ -60,5 +69,14 @@ pub fn unbuilt(plan: &Plan) -> Vec<String> {
         Check::Http(HttpCheck { name, contains: Some(_), .. }) => Some(format!("checks.{name}: looking into an answer's text")),
         _ => None,
     });
-    databases.chain(caches).chain(compute).chain(configuration).chain(traffic).chain(custom).chain(checks).collect()
+    databases.chain(lags).chain(sources).chain(caches).chain(compute).chain(configuration).chain(traffic).chain(custom).chain(checks).collect()
+}
+
+/// Only sources that ask an address are looked at yet: they must be enough to confirm an outage without the others.
+fn sources(plan: &Plan) -> Option<String> {
+    let confirm = &plan.triggers.confirm;
+    let built: Vec<&Source> = confirm.of.iter().filter(|source| matches!(source, Source::Http { .. })).collect();
+    let outside = built.iter().any(|source| source.vantage().is_some_and(|region| region != RegionRole::Standby));
+    let enough = built.len() >= confirm.at_least as usize && outside;
+    (!enough).then(|| "triggers.confirm: alarms and AWS Health as sources, without which it cannot be confirmed".to_owned())
 }

@@ -38,7 +38,7 @@ const REHEARSE_EXAMPLES: &str = "\
 Examples:
   muster rehearse plan.yaml
       The primary region is down; one run, phase by phase.
-  muster rehearse plan.yaml --fault replica-lag --fault person-accepts
+  muster rehearse plan.yaml --fault primary-returns --fault approval
       Faults come on top of an outage. `muster faults` lists them.
   muster rehearse plan.yaml --fault random --seed 17
       An outage, and whatever else the seed brings.
