@@ -5,8 +5,8 @@
 //! Leaves behind on failure: samples that were stored.
 //! AWS: cloudwatch:GetMetricData, cloudwatch:PutMetricData, dynamodb:PutItem, dynamodb:GetItem (standby region), and HTTP from outside.
 
-use muster_core::ports::{Http, HttpAnswer, MetricWriter, Metrics, Notes, Plans, Reading, Sample, Samples, Vantage};
-use muster_core::{Action, ActionError, Clock, Conduct, Duration, Progress, Region};
+use muster_core::ports::{Http, HttpAnswer, MetricWriter, Metrics, Notes, Plans, Reading, RunRegistry, Sample, Samples, Vantage};
+use muster_core::{Action, ActionError, Clock, Conduct, Duration, Lane, Progress, Region};
 use muster_plan::{Plan, Source, TrafficMethod};
 use serde::Deserialize;
 use serde_json::Value;
@@ -37,7 +37,7 @@ pub const NAMESPACE: &str = "Muster";
 /// `Transient` when the samples cannot be stored.
 pub async fn probe<W>(request: Request, world: &W) -> Result<Progress, ActionError>
 where
-    W: Clock + Http + Metrics + MetricWriter + Samples + Notes + Plans<Plan>,
+    W: Clock + Http + Metrics + MetricWriter + Samples + Notes + RunRegistry + Plans<Plan>,
 {
     let (mut taken, mut failed) = (0, None);
     for started in world.plans_in_force().await? {
@@ -52,7 +52,7 @@ where
 
 async fn probe_service<W>(vantage: &Region, world: &W, plan: &Plan) -> Result<usize, ActionError>
 where
-    W: Clock + Http + Metrics + MetricWriter + Samples + Notes,
+    W: Clock + Http + Metrics + MetricWriter + Samples + Notes + RunRegistry,
 {
     let at = world.now();
     let at_standby = *vantage == plan.regions.standby;
@@ -132,12 +132,18 @@ where
 /// Publishes again, for each record that follows it, whether the standby has taken over.
 async fn repeat_takeover<W>(world: &W, plan: &Plan) -> Result<(), ActionError>
 where
-    W: MetricWriter + Notes,
+    W: MetricWriter + Notes + RunRegistry,
 {
+    // While a run is open, moving traffic is its own business: a `no takeover` that was read a moment before the flip must
+    // not be published a moment after it. A health check without data keeps its last known status.
+    let is_run_open = world.read_lane(plan.service.as_str(), Lane::Recover).await?.open.is_some();
     for record in &plan.traffic {
         if let TrafficMethod::TakeoverMetric { namespace, metric, .. } = &record.method {
             let flag = world.read_note(&service_scope(plan.service.as_str()), &takeover(&record.record)).await?;
-            publish_takeover(world, plan, record, namespace, metric, flag == Some(Value::Bool(true)), false).await?;
+            let taken_over = flag == Some(Value::Bool(true));
+            if taken_over || !is_run_open {
+                publish_takeover(world, plan, record, namespace, metric, taken_over, false).await?;
+            }
         }
     }
     Ok(())

@@ -80,7 +80,12 @@ where
     }
     let standby = &cx.plan.regions.standby;
     let ids: Vec<DatabaseId> = cx.plan.replica_databases().map(|(_, id)| DatabaseId::new(standby, id)).collect();
-    let states = if ids.is_empty() { Default::default() } else { world.describe_databases(standby, &ids).await? };
+    // What this run asked for is in its notes. Where the standby cannot be looked at, nobody can have promoted by hand either.
+    let states = match world.describe_databases(standby, &ids).await {
+        Ok(states) => states,
+        Err(error) if error.fault.is_transient() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     let promoted = states.iter().find(|(_, state)| state.role == DatabaseRole::Primary || state.status == DatabaseStatus::Changing("promoting"));
     Ok(promoted.map(|(id, _)| format!("{id} is a primary")))
 }

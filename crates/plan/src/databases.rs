@@ -223,7 +223,7 @@ pub enum WhenLagUnknown {
     Hold,
     /// The last sample from before the outage counts.
     LastKnown {
-        /// How long before the outage that sample may have been taken.
+        /// How long before the outage that sample may have been taken: `3m` or more, since the last one can be that old.
         #[schemars(with = "DurationText")]
         within: Duration,
         /// The largest lag that it may show.

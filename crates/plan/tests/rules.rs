@@ -54,6 +54,8 @@ const CASES: &[Case] = &[
     ("a database without a fence", &[("    fence: {kind: quarantine, securityGroup: sg-0123, whenUnreachable: {kind: hold}}\n", "")], &["no-fence"]),
     ("a replica without a lag gate", &[("    lag: {max: 60s, whenUnknown: {kind: hold}}\n", "")], &["no-lag-gate"]),
     ("lag that CloudWatch cannot tell", &[("max: 60s", "max: 100ms")], &["lag-too-fine"]),
+    ("a last known lag that has to be younger than it may be", &[("whenUnknown: {kind: hold}", "whenUnknown: {kind: lastKnown, within: 179s, upTo: 60s, by: VP Engineering}")], &["lag-sample-too-young"]),
+    ("a last known lag that may be three minutes old", &[("whenUnknown: {kind: hold}", "whenUnknown: {kind: lastKnown, within: 3m, upTo: 60s, by: VP Engineering}")], &[]),
     ("data checks that cannot sign in", &[("    credentials: {secret: shop/orders}\n", "")], &["no-credentials"]),
     ("a data check that cannot fail", &[(", equals: false}", "}")], &["no-expectation"]),
     ("no data check", &[("    checks: [{kind: sql, query: \"select pg_is_in_recovery()\", equals: false}]\n", "")], &["no-data-check"]),
@@ -67,7 +69,7 @@ const CASES: &[Case] = &[
     // Promises
     ("five minutes of loss from a daily snapshot", &[(REPLICA, SNAPSHOT)], &["rto-on-paper", "rpo-on-paper", "rto-on-paper", "rto-on-paper"]),
     ("more lag than may be lost", &[("max: 60s", "max: 10m")], &["rpo-on-paper"]),
-    ("an accepted loss that is more than promised", &[("whenUnknown: {kind: hold}", "whenUnknown: {kind: lastKnown, within: 60s, upTo: 5m, by: VP Engineering}")], &["rpo-on-paper"]),
+    ("an accepted loss that is more than promised", &[("whenUnknown: {kind: hold}", "whenUnknown: {kind: lastKnown, within: 3m, upTo: 5m, by: VP Engineering}")], &["rpo-on-paper"]),
     ("a database that may lose more than the service", &[("objectives: {rto: 30m, rpo: 5m}", "objectives: {rto: 30m, rpo: 1h}")], &["rpo-on-paper", "rpo-on-paper"]),
     ("a service that cannot be back in time", &[("objectives: {rto: 1h, rpo: 5m}\ncomp", "objectives: {rto: 15m, rpo: 5m}\ncomp")], &["rto-on-paper"]),
     ("a component that nothing recovers", &[("recoveredBy: [databases.orders, compute.web]", "recoveredBy: []")], &["no-way-back"]),
@@ -141,7 +143,7 @@ fn what_a_plan_does_about_each_fault_follows_from_its_acceptances() {
     assert_eq!(outcome(SHOP, Fault::NobodyDecides), Some(Outcome::GoesOn));
     let accepted = changed(&[
         ("whenUnreachable: {kind: hold}", "whenUnreachable: {kind: accept, by: VP Engineering, reason: known}"),
-        ("whenUnknown: {kind: hold}", "whenUnknown: {kind: lastKnown, within: 60s, upTo: 60s, by: VP Engineering}"),
+        ("whenUnknown: {kind: hold}", "whenUnknown: {kind: lastKnown, within: 3m, upTo: 60s, by: VP Engineering}"),
     ]);
     assert_eq!(outcome(&accepted, Fault::PrimaryDark), Some(Outcome::GoesOn));
     assert_eq!(outcome(&accepted, Fault::LagUnknown), Some(Outcome::GoesOn));

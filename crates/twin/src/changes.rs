@@ -73,7 +73,7 @@ impl Estate {
             Change::CacheMoved { id, region } => {
                 let region = self.region(region).clone();
                 if let Some(cache) = self.caches.get_mut(&id) {
-                    cache.make_primary(&region);
+                    cache.make_primary(&region, self.now);
                     self.tell(format!("{id}: the cluster in {region} is the primary"));
                 }
             }

@@ -225,6 +225,16 @@ impl Clients {
         }
     }
 
+    /// Requests that clients sent to a side in the minute until `until`, by its shares of them at the two ends of that minute.
+    pub fn requests<'a>(&self, until: Timestamp, records: impl Iterator<Item = &'a Answers> + Clone, side: Side) -> u64 {
+        let share = |at: i64| {
+            let (primary, standby) = self.shares(at, records.clone());
+            if side == Side::Standby { standby } else { primary }
+        };
+        let both = share(until.as_millis() - 60_000) + share(until.as_millis());
+        narrow(both * u128::from(self.rate) * 30 / (u128::from(self.scale) * u128::from(self.records)))
+    }
+
     /// The share of requests that write, in parts per million.
     pub fn write_share(&self) -> u64 {
         self.write_share

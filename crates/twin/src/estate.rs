@@ -4,7 +4,7 @@
 //! ordered by time and sequence, and is applied in that order when somebody looks: exact, and without a timer each.
 //! Before every change clients are integrated up to it; after every change invariants are checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use muster_core::ports::{Datapoint, GroupSize};
@@ -12,6 +12,7 @@ use muster_core::{DatabaseId, Duration, LaunchTemplateId, ParameterId, Region, S
 use muster_plan::{BackgroundWorkload, CacheStandby, Compute, ComputeRole, Configuration, Database, DatabaseKind, DatabaseStandby, Fence, Plan, RegionRole};
 use muster_report::Busy;
 
+use crate::balancer::Balancer;
 use crate::caches::GlobalCache;
 use crate::changes::Change;
 use crate::clients::{Clients, Service};
@@ -69,8 +70,10 @@ pub struct Estate {
     pub clients: Clients,
     /// What either region does for clients: primary, standby.
     pub service: [Service; 2],
-    /// Since when the standby region serves those who come to it in full.
-    pub standby_serves_since: Option<Timestamp>,
+    /// What either region's load balancer measured: primary, standby.
+    pub(crate) balancers: [Balancer; 2],
+    /// Metrics that somebody asked for and that are not modelled.
+    pub(crate) unknown_metrics: BTreeSet<(Arc<str>, Arc<str>)>,
     /// Muster's own tables.
     pub memory: Memory,
     /// Channels that accept nothing; `None` inside is all of them.
@@ -123,7 +126,8 @@ impl Estate {
             records,
             published: BTreeMap::new(),
             service: [Service::default(), Service::default()],
-            standby_serves_since: None,
+            balancers: [Balancer::default(), Balancer::default()],
+            unknown_metrics: BTreeSet::new(),
             memory: Memory::new(plan, sha256),
             channels_down: Vec::new(),
             calls: BTreeMap::new(),

@@ -119,29 +119,38 @@ pub const FAULTS: [FaultName; 30] = [
     outage(
         "primary-region-partitioned",
         "The primary region serves its clients, but the standby region does not see it.",
-        "The witness sees it: the outage is not confirmed, and nothing is touched.",
+        "The witness sees it, so the outage is not confirmed. Where enough sources see it healthy the run stands down; otherwise it holds at \
+         ConfirmOutage after half an hour, and ends by the plan's default. Nothing was touched, and clients notice nothing.",
     ),
     outage(
         "primary-region-isolated",
         "The primary region serves its clients, but neither the standby nor the witness region sees it.",
-        "It looks like an outage and cannot be fenced: the run goes on only under a recorded acceptance, and writes that are lost are counted.",
+        "It looks like an outage and cannot be fenced: the run goes on only where the plan or a person accepts that, and what clients still \
+         write to the old primary is lost, and counted.",
     ),
     outage(
         "outage-clears",
-        "The primary region is down, and back after about six minutes.",
+        "The primary region is down, and back after five to eight minutes.",
         "A run that still waits for a decision stands down; nothing was touched.",
     ),
     outage(
         "primary-returns",
-        "The primary region is down, and back in the middle of the failover.",
-        "The failover goes on; the old primary is fenced as soon as it answers, and its divergence is counted.",
+        "The primary region is down, and back after 15 to 45 minutes, often in the middle of the failover.",
+        "Until the outage is confirmed again the run stands down. Afterwards it goes on; the old primary is fenced as soon as it answers, and \
+         its divergence is counted.",
     ),
     beside(
         "control-plane-down",
-        "One service's control plane fails in the standby region for a while.",
-        "What needs it is retried and then held for a person; data-plane steps go on.",
+        "One control plane fails in the standby region, for good: RDS, Auto Scaling, ElastiCache, Route 53 or CloudWatch.",
+        "Where the failover needs it, the run holds at Preflight and ends by the plan's default, and nothing was touched. Steps that use data \
+         planes only (a takeover metric) do not notice.",
     ),
-    beside("throttling", "Several calls in a row are throttled.", "They are retried; nothing else is seen of it."),
+    beside(
+        "throttling",
+        "Several calls in a row are throttled.",
+        "They are retried. Where they were the probe's, the outage is confirmed later, and the last known lag can be too old by then: \
+         Preflight holds.",
+    ),
     beside("unavailable", "A call is answered with a server error and is not applied.", "It is retried."),
     beside("unavailable-applied", "A call is answered with a server error, and was applied.", "The next attempt finds the work done, or under way."),
     beside("applied-timeout", "A mutating call is applied, and its answer is lost.", "The next attempt finds the work done, or under way."),
@@ -150,27 +159,68 @@ pub const FAULTS: [FaultName; 30] = [
     beside(
         "duplicate-delivery",
         "A function is invoked twice for one event, side by side.",
-        "The second finds the work done; the evidence is not counted twice.",
+        "The second finds the work done, or under way; the evidence is not counted twice.",
     ),
     beside("crash-before-call", "A function dies before a mutating call.", "The state machine retries it."),
     beside("crash-after-call", "A function dies after a mutating call.", "The retry finds the work done, or under way."),
-    beside("replica-lag", "Before the outage the replica falls minutes behind.", "It is not promoted beyond what the plan or a person accepted."),
-    beside("promotion-hangs", "The promotion takes hours.", "The phase goes on asking; people are told; the run's deadline holds it."),
-    beside("replica-backing-up", "The replica is being backed up when it is to be promoted.", "The promotion waits for it."),
-    beside("quota-reached", "The standby region's quota leaves room for two instances.", "The preflight or the capacity phase says so, and holds."),
-    beside("target-unhealthy", "New instances never become healthy.", "Traffic does not move; the phase holds."),
-    beside("channel-down", "No channel accepts a message.", "A veto window does not open: silence is consent only where somebody could hear."),
+    beside(
+        "replica-lag",
+        "Before the outage the replica falls minutes behind.",
+        "Beyond what the plan or a person accepted it is not promoted: the run holds at Preflight, and ends by the plan's default.",
+    ),
+    beside(
+        "promotion-hangs",
+        "The promotion takes one to five hours longer.",
+        "The run holds at PromoteReplica, and people are told. It cannot be undone, so silence waits again, and once it is done the failover goes on.",
+    ),
+    beside(
+        "replica-backing-up",
+        "The replica is being backed up, for 5 to 40 minutes from the incident on.",
+        "The promotion waits for it; if the two take more than half an hour, PromoteReplica holds, and silence waits again.",
+    ),
+    beside(
+        "quota-reached",
+        "The standby region's quota leaves room for two instances.",
+        "What is missing does not start: the run holds at ScaleCompute, and traffic does not move. After a promotion silence tries again, \
+         until the run's deadline.",
+    ),
+    beside(
+        "target-unhealthy",
+        "New instances never become healthy.",
+        "The run holds at ScaleCompute, and traffic does not move. After a promotion silence tries again, until the run's deadline.",
+    ),
+    beside(
+        "channel-down",
+        "No channel accepts a message.",
+        "A veto window does not open, since silence is consent only where somebody could hear: the run holds at SettleDecision, and ends by \
+         the plan's default. Nothing was touched.",
+    ),
     beside(
         "execution-stopped",
         "An operator stops the execution in the console, in the middle.",
-        "The janitor closes the run, with a report, and releases the lock.",
+        "The janitor closes the run as abandoned, with a report, and releases the lock. While the outage lasts another run is opened, which \
+         finds what was done and goes on.",
     ),
-    beside("kill-switch", "Somebody sets the kill switch, in the middle.", "No mutating call begins any more; the run holds."),
+    beside(
+        "kill-switch",
+        "Somebody sets the kill switch, in the middle, and clears it five minutes to an hour later.",
+        "No mutating call begins any more, and the run holds where it is. Before a promotion silence ends it by the plan's default, \
+         afterwards it tries again.",
+    ),
     beside("veto", "A person says no within the veto window.", "The run ends as vetoed; nothing was touched."),
     beside("approval", "A person says yes at once.", "The failover goes on without waiting for the window's end."),
     beside("late-answer", "A person says no after the window's end.", "Silence has answered; the late answer changes nothing."),
     beside("double-answer", "A person answers the same thing twice.", "The first counts, the second changes nothing."),
-    beside("contradicting-answers", "Two people answer at the same time, and differently.", "The first counts, and everybody is told which."),
-    beside("person-accepts", "A person answers every hold with `retry`, accepting the risk.", "The run goes on, with the acceptance recorded by name."),
-    beside("operator-by-hand", "An operator promotes the replicas in the console.", "The run finds them promoted and goes on."),
+    beside("contradicting-answers", "Two people answer at the same time, and differently.", "The first counts, the second changes nothing."),
+    beside(
+        "person-accepts",
+        "A person answers every hold with `retry`, accepting the risk, after 20 seconds to 90 minutes.",
+        "A run that still holds goes on, with the acceptance recorded by name; an answer after the hold's end is too late. Seen only together \
+         with a fault that brings about a hold.",
+    ),
+    beside(
+        "operator-by-hand",
+        "An operator promotes the replicas in the console, 5 to 30 minutes after the incident.",
+        "A run that is not there yet finds them promoted, or being promoted, and goes on; where Muster was first, nothing changes.",
+    ),
 ];

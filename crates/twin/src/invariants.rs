@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use muster_core::ports::{ExecutionState, OpenRun};
-use muster_core::{Body, Duration, Entry, Evidence, Override, PERMIT, Run, Timestamp};
+use muster_core::{Body, Duration, Entry, Evidence, Override, PERMIT, Run, ScalingGroupId, Timestamp};
 use muster_plan::{Fence, RegionRole, WhenLagUnknown, WhenUnreachable};
 
 use crate::clients::Side;
 use crate::estate::Estate;
 use crate::network::From;
+use crate::traffic::Record;
 
 /// Something that must never happen, and did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub struct Violation {
 /// The rules, by number.
 const RULES: [(u8, &str); 7] = [
     (1, "never two writable primaries that clients can reach, unless a recorded acceptance names the old one"),
-    (2, "traffic moves only to a target that is healthy and writable"),
+    (2, "traffic moves only to, and stays on, a target that is healthy and writable"),
     (3, "a promotion never loses more than the plan's RPO, unless it was accepted; unknown lag is not zero"),
     (4, "at most one open run per service and lane; a stale epoch writes nothing"),
     (6, "no automatic failback"),
@@ -179,6 +180,16 @@ impl Estate {
             let (success, region) = (service.success / 10_000, self.region(if to == Side::Standby { RegionRole::Standby } else { RegionRole::Primary }));
             self.violate(2, format!("{name} is moved to {region}, where {success} % of requests would succeed"));
         }
+    }
+
+    /// Muster changes a group's size. As long as a name leads clients to its region, or is about to, it keeps what they need.
+    pub(crate) fn check_resize(&mut self, id: &ScalingGroupId, desired: u32) {
+        let Some(group) = self.groups.get(id).filter(|group| group.serving && desired < group.size.desired && desired < group.needed) else { return };
+        let side = if id.region == *self.region(RegionRole::Standby) { Side::Standby } else { Side::Primary };
+        let leads_here = |record: &&Record| record.answers.current() == side || record.wanted == side;
+        let Some(record) = self.records.iter().find(leads_here) else { return };
+        let seen = format!("{id} is made smaller, to {desired} of the {} instances that it needs, while {} leads clients to it", group.needed, record.name);
+        self.violate(2, seen);
     }
 
     /// A mutating call begins.

@@ -7,6 +7,7 @@
 //! Modelled: roles, statuses, lag, endpoints, sessions, capacity, names and their TTLs, Muster's own tables. Not
 //! modelled: AWS's wire format, the content of databases, load, money. Each module says more.
 
+mod balancer;
 mod caches;
 mod changes;
 mod clients;

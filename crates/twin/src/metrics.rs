@@ -1,14 +1,18 @@
-//! What CloudWatch shows: one datapoint a minute, at the full minute, for the metrics that a plan speaks of.
+//! What CloudWatch shows: one datapoint a minute, at the full minute. Values come from the estate and never from what a
+//! plan's checks want to see.
 //!
-//! Modelled: replica lag in whole seconds, what it shows when the source is gone, healthy hosts, whatever Muster
-//! published, and the plan's own metric checks: in order while the region serves in full, out of order while it does
-//! not, without a datapoint before it has traffic. Not modelled: the metrics' real values.
+//! Modelled: replica lag in whole seconds, what it shows when the source is gone; the load balancers' requests, response
+//! codes, response times and healthy hosts; the caches' hit rate while clients use them; whatever Muster published. Any
+//! other metric has no datapoint, as if nobody published it, and the story says so once: a check of it is never taken
+//! for passed, and a rehearsal of the plan holds there as for any metric that is missing. Not modelled: dimensions
+//! (every load balancer of a region is the same one), late datapoints, periods other than a minute.
 
 use muster_core::ports::{Datapoint, MetricQuery};
-use muster_core::{Region, Timestamp};
-use muster_plan::{Check, MetricCheck, Quantity, RegionRole};
+use muster_core::{Duration, Region, Timestamp};
+use muster_plan::RegionRole;
 
-use crate::clients::{ALL, Side};
+use crate::caches::hit_rate;
+use crate::clients::Side;
 use crate::databases::{DarkLag, Pair};
 use crate::estate::Estate;
 
@@ -18,86 +22,63 @@ const MOST: usize = 1_440;
 
 impl Estate {
     /// The datapoints of a query, oldest first.
-    pub(crate) fn metric(&self, region: &Region, query: &MetricQuery) -> Vec<Datapoint> {
+    pub(crate) fn metric(&mut self, region: &Region, query: &MetricQuery) -> Vec<Datapoint> {
         let published = self.published.get(&(region.clone(), query.namespace.clone(), query.name.clone()));
         if let Some(points) = published {
             return points.iter().filter(|point| point.at >= query.since).copied().collect();
         }
-        if &*query.name == "ReplicaLag" {
+        if (&*query.namespace, &*query.name) == ("AWS/RDS", "ReplicaLag") {
             let replica = query.dimensions.get("DBInstanceIdentifier");
             let pair =
                 self.pairs.iter().find(|pair| pair.standby.as_ref().is_some_and(|id| id.region == *region && Some(&*id.name) == replica.map(String::as_str)));
             return pair.map_or_else(Vec::new, |pair| self.minutes(query.since, |at| replica_lag(pair, at)));
         }
-        let Some(role) = self.role_of(region) else { return Vec::new() };
-        if &*query.name == "HealthyHostCount" {
-            let healthy: u32 = self.groups.values().filter(|group| group.serving && group.id.region == *region).map(crate::compute::Group::healthy).sum();
-            return self.minutes(query.since, |at| (at.since(self.started_at).as_millis() > 0).then_some(i64::from(healthy) * 1_000));
+        let side = match self.role_of(region) {
+            Some(RegionRole::Primary) => Side::Primary,
+            Some(RegionRole::Standby) => Side::Standby,
+            _ => return Vec::new(),
+        };
+        match &*query.namespace {
+            "AWS/ApplicationELB" if self.balancer_metric(side, &query.name, &query.statistic, self.now).is_some() => {
+                self.minutes(query.since, |at| self.balancer_metric(side, &query.name, &query.statistic, at).flatten().map(thousandths))
+            }
+            "AWS/ElastiCache" if &*query.name == "CacheHitRate" => self.minutes(query.since, |at| self.cache_hit_rate(region, side, query, at)),
+            _ => {
+                if self.unknown_metrics.insert((query.namespace.clone(), query.name.clone())) {
+                    self.tell(format!("{} {} is not modelled: it has no datapoint in a rehearsal", query.namespace, query.name));
+                }
+                Vec::new()
+            }
         }
-        let about =
-            |check: &&MetricCheck| *check.namespace == *query.namespace && (*check.metric == *query.name || check.share_of.as_deref() == Some(&*query.name));
-        let known = self.plan.checks.iter().filter_map(|check| if let Check::Metric(check) = check { Some(check) } else { None }).find(about);
-        known.map_or_else(Vec::new, |check| self.minutes(query.since, |at| self.checked(check, &query.name, role, at)))
     }
 
     fn minutes(&self, since: Timestamp, mut value: impl FnMut(Timestamp) -> Option<i64>) -> Vec<Datapoint> {
-        let first = since.max(self.started_at.before(muster_core::Duration::from_mins(15))).as_millis().div_euclid(MINUTE) + 1;
+        let first = since.max(self.started_at.before(Duration::from_mins(15))).as_millis().div_euclid(MINUTE) + 1;
         let last = self.now.as_millis().div_euclid(MINUTE);
         let minutes = (first..=last).map(|minute| Timestamp::from_millis(minute * MINUTE));
         minutes.filter_map(|at| value(at).map(|milli| Datapoint { at, milli })).take(MOST).collect()
     }
 
-    /// A metric that a check of the plan is about.
-    fn checked(&self, check: &MetricCheck, name: &str, role: RegionRole, at: Timestamp) -> Option<i64> {
-        let side = if role == RegionRole::Standby { Side::Standby } else { Side::Primary };
-        let since = self.records.iter().filter(|record| record.answers.current() == side).map(|record| record.answers.since()).max()?;
-        if at < since {
+    /// Since clients came to this region, or its cache was failed over under them.
+    fn cache_hit_rate(&self, region: &Region, side: Side, query: &MetricQuery, at: Timestamp) -> Option<i64> {
+        if self.requests(side, at) == 0 {
             return None;
         }
-        if check.share_of.as_deref() == Some(name) {
-            return Some(60_000 * 100);
-        }
-        let whole = match role {
-            RegionRole::Standby => self.standby_serves_since.is_some_and(|since| at.as_millis() - MINUTE >= since.as_millis()),
-            _ => self.service[0].success > ALL / 2,
-        };
-        Some(value(check, whole))
+        let is_named = |group: &str| query.dimensions.values().any(|value| value.starts_with(group));
+        let moved = self
+            .caches
+            .values()
+            .filter(|cache| cache.members.iter().any(|member| member.region == *region && is_named(&member.group)))
+            .filter_map(|cache| cache.moved_at.filter(|moved| *moved <= at));
+        let came = self.records.iter().filter(|record| record.answers.current() == side).map(|record| record.answers.since());
+        // Those who are still on their way out of a region have used its cache for long.
+        let used_for = moved.chain(came).max().map_or(Duration::from_hours(24), |since| at.since(since));
+        Some(thousandths(hit_rate(used_for)))
     }
 }
 
-/// A value on the right side of the check's threshold, or on the wrong one.
-fn value(check: &MetricCheck, good: bool) -> i64 {
-    let milli = |quantity: &Quantity| match quantity {
-        // A share of another metric is of a hundred requests a second; any other share is a percentage.
-        Quantity::Percent(share) if check.share_of.is_some() => i64::try_from(share.of(60_000 * 100)).unwrap_or(i64::MAX),
-        Quantity::Percent(share) => i64::try_from(share.as_ppm() / 10).unwrap_or(i64::MAX),
-        Quantity::Duration(span) => i64::try_from(span.as_millis()).unwrap_or(i64::MAX),
-        Quantity::Count(count) => i64::try_from(count * 1_000).unwrap_or(i64::MAX),
-    };
-    match (&check.below, &check.above, &check.equals) {
-        (Some(limit), ..) => {
-            if good {
-                milli(limit) / 2
-            } else {
-                milli(limit) * 2 + 1_000
-            }
-        }
-        (_, Some(limit), _) => {
-            if good {
-                milli(limit) + milli(limit) / 10 + 1
-            } else {
-                milli(limit) / 2
-            }
-        }
-        (.., Some(wanted)) => {
-            if good {
-                milli(wanted)
-            } else {
-                milli(wanted) + 1_000
-            }
-        }
-        (None, None, None) => 0,
-    }
+fn thousandths(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// Whole seconds, as RDS publishes them; nothing any more once it is a replica no more.
@@ -115,3 +96,6 @@ fn replica_lag(pair: &Pair, at: Timestamp) -> Option<i64> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

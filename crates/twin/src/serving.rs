@@ -12,8 +12,6 @@ use crate::network::From;
 
 /// Sessions that an application keeps open to a database that it uses.
 const SESSIONS: u64 = 20;
-/// A region serves in full when so many of a million requests succeed: 99.9 %, as in reports.
-pub(crate) const FULL: u64 = 999_000;
 
 /// Where the application in a region reads which instance of a database it uses.
 #[derive(Clone, Debug, Default)]
@@ -78,7 +76,7 @@ impl Estate {
     }
 
     /// Groups that serve clients in a region.
-    fn serving_groups(&self, role: RegionRole) -> impl Iterator<Item = &Group> {
+    pub(crate) fn serving_groups(&self, role: RegionRole) -> impl Iterator<Item = &Group> {
         let region = self.region(role);
         self.groups.values().filter(move |group| group.serving && group.id.region == *region)
     }
@@ -159,11 +157,7 @@ impl Estate {
     /// Recomputes what clients get from either region, after a change.
     pub(crate) fn refresh(&mut self) {
         self.service = [self.serve(RegionRole::Primary), self.serve(RegionRole::Standby)];
-        if self.service[1].success < FULL {
-            self.standby_serves_since = None;
-        } else if self.standby_serves_since.is_none() {
-            self.standby_serves_since = Some(self.now);
-        }
+        self.measure();
         let now = self.now;
         let mut truth = std::mem::take(&mut self.truth);
         for (index, pair) in self.pairs.iter().enumerate() {

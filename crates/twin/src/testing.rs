@@ -30,7 +30,7 @@ pub(crate) fn plan_with(change: impl FnOnce(&mut serde_json::Value)) -> Arc<Plan
             "name": "portal-db", "kind": "rdsInstance", "engine": "postgres", "primary": "portal-db",
             "standby": {"kind": "replica", "id": "portal-db-replica", "backupRetention": "7d"},
             "objectives": {"rto": "30m", "rpo": "5m"},
-            "lag": {"max": "60s", "whenUnknown": {"kind": "lastKnown", "within": "60s", "upTo": "4m", "by": "VP", "reason": "dark"}},
+            "lag": {"max": "60s", "whenUnknown": {"kind": "lastKnown", "within": "3m", "upTo": "2m", "by": "VP", "reason": "dark"}},
             "fence": {"kind": "quarantine", "securityGroup": "sg-quarantine", "whenUnreachable": {"kind": "accept", "by": "VP", "reason": "dark"}},
             "checks": [{"kind": "sql", "query": "select count(*) from users", "atLeast": 1}]
         }],

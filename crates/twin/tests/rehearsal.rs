@@ -1,11 +1,12 @@
 //! Whole rehearsals: the real state machines and the real actions on the twin.
 #![allow(clippy::unwrap_used)] // also in the functions that tests share
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
-use muster_core::Duration;
+use muster_core::{Duration, Evidence};
 use muster_plan::Plan;
-use muster_twin::{Rehearsal, Rehearser, Scenario, rehearse_many};
+use muster_twin::{Event, FAULTS, Rehearsal, Rehearser, Scenario, rehearse_many};
 
 const PLAN: &str = include_str!("portal.json");
 
@@ -56,6 +57,34 @@ fn a_veto_ends_the_run_and_touches_nothing() {
     assert_eq!(rehearsal.writes_lost, 0);
 }
 
+/// The metric checks that Basecoat's runbook names.
+fn with_checks_of_metrics() -> Arc<Plan> {
+    let mut plan: serde_json::Value = serde_json::from_str(PLAN).unwrap();
+    let check = |name: &str, namespace: &str, metric: &str, statistic: &str, more: serde_json::Value| {
+        let mut check = serde_json::json!({"kind": "metric", "name": name, "namespace": namespace, "metric": metric, "statistic": statistic});
+        check.as_object_mut().unwrap().append(&mut more.as_object().unwrap().clone());
+        check
+    };
+    let balancer = "AWS/ApplicationELB";
+    plan["checks"].as_array_mut().unwrap().extend([
+        check("no-errors", balancer, "HTTPCode_Target_5XX_Count", "Sum", serde_json::json!({"period": "5m", "equals": 0, "during": "afterTraffic"})),
+        check("error-rate", balancer, "HTTPCode_Target_5XX_Count", "Sum", serde_json::json!({"shareOf": "RequestCount", "below": "0.1%", "heldFor": "10m"})),
+        check("latency", balancer, "TargetResponseTime", "p99", serde_json::json!({"below": "2s", "heldFor": "10m"})),
+        check("hits", "AWS/ElastiCache", "CacheHitRate", "Average", serde_json::json!({"above": "80%", "heldFor": "10m"})),
+    ]);
+    Arc::new(Plan::from_canonical_json(plan.to_string().as_bytes()).unwrap())
+}
+
+#[test]
+fn a_standby_that_serves_passes_the_checks_of_its_metrics() {
+    let plan = with_checks_of_metrics();
+    for seed in 1..4 {
+        let scenario = Scenario::named(&["primary-region-down"], seed, &plan).unwrap();
+        let rehearsal = Rehearser::new(&plan).unwrap().run(&scenario);
+        assert_eq!(rehearsal.outcome.as_deref(), Some("succeeded"), "seed {seed}");
+    }
+}
+
 #[test]
 fn an_answer_after_the_window_changes_nothing() {
     ends_as(&["late-answer"], "succeeded");
@@ -85,6 +114,44 @@ fn what_one_lost_answer_or_one_death_of_a_function_brings_about_is_put_right() {
 fn an_execution_that_was_stopped_leaves_no_lock_behind() {
     let rehearsal = rehearsed(&["execution-stopped"], 1);
     assert!(rehearsal.outcome.is_some());
+}
+
+/// What `muster faults` says is what a rehearsal of a real plan does: where it holds, and whether anything was touched.
+#[test]
+fn what_is_said_of_a_fault_is_what_happens() {
+    let basecoat = muster_plan::load("basecoat.yaml", include_bytes!("../../../plans/basecoat.yaml"));
+    let plan = Arc::new(basecoat.plan.unwrap());
+    let rehearser = Rehearser::new(&plan).unwrap();
+    for fault in FAULTS {
+        let mut all_held = BTreeSet::new();
+        for seed in 1..3 {
+            let (mut held, mut touched) = (BTreeSet::new(), Vec::new());
+            let rehearsal = rehearser.watch(&Scenario::named(&[fault.name], seed, &plan).unwrap(), &mut |event| match event {
+                Event::Evidence { evidence: Evidence::Held { phase, .. }, .. } => {
+                    held.insert(phase);
+                }
+                Event::Call { operation, fault: None, .. } => touched.push(operation),
+                _ => {}
+            });
+            assert!(rehearsal.violation.is_none(), "{} with seed {seed}: {:?}", fault.name, rehearsal.violation);
+            for phase in &held {
+                let mentioned = fault.expected.contains(phase.as_str()) || fault.expected.contains("holds where it is");
+                assert!(mentioned, "{} with seed {seed} holds at {phase}, and nothing is said of it", fault.name);
+            }
+            // One control plane of two is not needed: then the failover goes on.
+            let goes_on = fault.name == "control-plane-down" && held.is_empty();
+            if fault.expected.to_lowercase().contains("nothing was touched") && !goes_on {
+                assert!(touched.is_empty(), "{} with seed {seed} touches {touched:?}", fault.name);
+            }
+            if fault.expected.contains("traffic does not move") {
+                assert!(!rehearsal.served_at_the_end, "{} with seed {seed}", fault.name);
+            }
+            all_held.append(&mut held);
+        }
+        for phase in fault.expected.split("holds at ").skip(1).filter_map(|rest| rest.split([' ', ',', '.', ':']).next()) {
+            assert!(all_held.contains(phase), "{} is said to hold at {phase}, and held at {all_held:?}", fault.name);
+        }
+    }
 }
 
 #[test]

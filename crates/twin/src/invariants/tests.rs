@@ -124,6 +124,40 @@ fn two_a_rewritten_record_is_looked_at_too() {
 }
 
 #[test]
+fn two_a_standby_that_clients_use_is_not_made_smaller_than_they_need() {
+    let standby = ScalingGroupId::new(&"us-west-2".parse().unwrap(), "web-dr");
+    let size = |desired| GroupSize { min: 0, desired, max: 8 };
+    on(&plan(), &Scenario::quiet(1), async |twin: Rc<Twin>| {
+        let world = opened(&twin, "region-failover").await;
+        strike(&twin, &Fault::RegionDown);
+        world.resize_group(&standby, size(4)).await.unwrap();
+        world.resize_group(&standby, size(0)).await.unwrap();
+        assert_eq!(violated(&twin), None, "nobody uses it yet");
+        recover(&world).await;
+        move_traffic(&world, 1_000).await;
+        pass(600).await;
+        world.resize_group(&standby, size(6)).await.unwrap();
+        world.resize_group(&standby, size(4)).await.unwrap();
+        assert_eq!(violated(&twin), None, "four are what it needs");
+        world.resize_group(&standby, size(3)).await.unwrap();
+        assert_eq!(violated(&twin), Some(2));
+    });
+}
+
+#[test]
+fn two_a_standby_that_traffic_is_on_its_way_to_is_not_made_smaller_either() {
+    let standby = ScalingGroupId::new(&"us-west-2".parse().unwrap(), "web-dr");
+    on(&plan(), &Scenario::quiet(1), async |twin: Rc<Twin>| {
+        let world = opened(&twin, "region-failover").await;
+        strike(&twin, &Fault::RegionDown);
+        recover(&world).await;
+        move_traffic(&world, 1_000).await;
+        world.resize_group(&standby, GroupSize { min: 0, desired: 0, max: 8 }).await.unwrap();
+        assert_eq!(violated(&twin), Some(2));
+    });
+}
+
+#[test]
 fn three_a_promotion_beyond_the_rpo_is_seen() {
     on(&plan(), &Scenario::quiet(1), async |twin: Rc<Twin>| {
         let world = opened(&twin, "region-failover").await;

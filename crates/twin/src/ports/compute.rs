@@ -106,6 +106,7 @@ impl Estate {
         let wanted = size.desired.saturating_sub(running);
         let started = wanted.min(room.limit.saturating_sub(room.used));
         let first = group.started;
+        self.check_resize(id, size.desired);
         for ordinal in first..first + u64::from(started) {
             let until = self.work(&component, "instance", &INSTANCE, ordinal, Duration::ZERO);
             self.schedule(until, Change::Healthy { group: id.clone(), version });

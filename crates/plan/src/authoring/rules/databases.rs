@@ -3,10 +3,13 @@
 use muster_core::Duration;
 
 use super::{Findings, each};
-use crate::databases::{Database, DatabaseKind, DatabaseStandby, Engine, InRegionRecovery, LagSource, RestoreTarget};
+use crate::databases::{Database, DatabaseKind, DatabaseStandby, Engine, InRegionRecovery, LagGate, LagSource, RestoreTarget, WhenLagUnknown};
 use crate::plan::Plan;
 
 const DAY: Duration = Duration::from_hours(24);
+/// How much older than the first failing sample the last one of the lag may be: CloudWatch has one value a minute, which
+/// describes the minute before it; the probe asks once a minute; and an outage begins between two of its samples.
+const OLDEST_LAG_SAMPLE: Duration = Duration::from_mins(3);
 
 pub(super) fn check(plan: &Plan, findings: &mut Findings<'_>) {
     for (at, database) in each("/databases", &plan.databases) {
@@ -148,8 +151,27 @@ fn gate(at: &str, database: &Database, findings: &mut Findings<'_>) {
                     "add `credentials: {secret: …}`",
                 );
             }
+            last_known(at, lag, findings);
         }
         None => {}
+    }
+}
+
+fn last_known(at: &str, lag: &LagGate, findings: &mut Findings<'_>) {
+    let WhenLagUnknown::LastKnown { within, .. } = &lag.when_unknown else { return };
+    if *within < OLDEST_LAG_SAMPLE {
+        findings.warning(
+            "lag-sample-too-young",
+            &format!("{at}/lag/whenUnknown/within"),
+            format!(
+                "the last lag sample before an outage can be two to three minutes older than the first failing one, and only {within} are accepted: \
+                 the failover may hold although the replica was up to date"
+            ),
+            format!(
+                "CloudWatch has one value a minute and the probe asks once a minute: write `within: {OLDEST_LAG_SAMPLE}`, and an `upTo` with which \
+                 the two stay within `objectives.rpo`; or `{{kind: hold}}` if a person is to decide"
+            ),
+        );
     }
 }
 
