@@ -51,7 +51,7 @@ schema-drift: ## Fails where a schema is not what the types say
 
 .PHONY: deny
 deny: $(BIN)/bin/cargo-deny ## Checks licences, bans and sources of the dependencies
-	$(CARGO) deny --locked --offline check licenses bans sources
+	$(CARGO) deny --locked check licenses bans sources
 
 # A tool of ours is built once, and kept where TOOL_CACHE says (CI keeps it outside the clone).
 TOOL_CACHE ?= $(BIN)/target

@@ -53,7 +53,7 @@ fn the_record_reads_back_and_holds_to_its_schema() {
 fn the_schema_in_the_repository_is_the_one_of_the_code() {
     let kept: serde_json::Value = serde_json::from_str(include_str!("../../../schema/report.schema.json")).unwrap();
     let made = serde_json::to_value(schemars::schema_for!(Report)).unwrap();
-    assert_eq!(made, kept, "run: cargo run -p muster-report --example report_schema > schema/report.schema.json");
+    assert_eq!(made, kept, "run: make schema");
 }
 
 #[test]
