@@ -167,9 +167,12 @@ fn freshness(database: &Database) -> Vec<Consequence> {
 fn hold(plan: &Plan) -> Consequence {
     let hold = &plan.people.hold;
     let (outcome, then) = match hold.otherwise {
-        HoldDefault::Abort => (Outcome::Ends, "it aborts; before the first irreversible step, what was done is undone"),
-        HoldDefault::Retry => (Outcome::GoesOn, "the phase is tried again"),
-        HoldDefault::Skip => (Outcome::GoesOn, "the phase is left out, unless it is a fence, a promotion or a check of data: then it aborts"),
+        HoldDefault::Abort => (Outcome::Ends, "it aborts and undoes what was done; after the first promotion it tries again until the run's deadline"),
+        HoldDefault::Retry => (Outcome::GoesOn, "the phase is tried again, until the run's deadline"),
+        HoldDefault::Skip => (
+            Outcome::GoesOn,
+            "a cache, launch configuration and what follows the flip are left out; everything else aborts, or after the first promotion tries again until the run's deadline",
+        ),
     };
     Consequence { fault: Fault::HoldUnanswered, part: "run".to_owned(), outcome, why: format!("after {}, {then}", hold.within) }
 }

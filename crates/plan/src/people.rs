@@ -227,11 +227,11 @@ pub struct Hold {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum HoldDefault {
-    /// The run ends; before the first irreversible step, what was done is undone.
+    /// The run ends, and what was done is undone. After the first promotion the phase is tried again instead, until the run's deadline.
     Abort,
-    /// The phase is tried again.
+    /// The phase is tried again, until the run's deadline.
     Retry,
-    /// The phase is left out. Never done for a fence, a promotion or a check of data, which abort instead.
+    /// The phase is left out, where that harms nobody's data: a cache, the configuration of new instances, background work, the last metrics. Everything else is as with `abort`.
     Skip,
 }
 
