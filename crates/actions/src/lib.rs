@@ -63,7 +63,7 @@ pub use update_configuration::{UPDATE_CONFIGURATION, update_configuration};
 pub use verify_data::{VERIFY_DATA, verify_data};
 pub use verify_health::{VERIFY_HEALTH, verify_health};
 
-/// Everything that any action uses: what the rehearsal's world offers.
+/// Everything that any action uses: what the rehearsal's world offers. A Lambda's world implements only its own part.
 pub trait World:
     Clock
     + Control
@@ -90,35 +90,6 @@ pub trait World:
     + Resolver
     + Dns
     + Journaled
-{
-}
-
-impl<T> World for T where
-    T: Clock
-        + Control
-        + RunRegistry
-        + Decisions
-        + Samples
-        + Notes
-        + Ledger
-        + Plans<Plan>
-        + Reports<Report>
-        + Executions
-        + Channels
-        + Databases
-        + Sql
-        + GlobalCaches
-        + ScalingGroups
-        + LaunchTemplates
-        + Parameters
-        + Quotas
-        + Images
-        + Metrics
-        + MetricWriter
-        + Http
-        + Resolver
-        + Dns
-        + Journaled
 {
 }
 

@@ -4,17 +4,7 @@ use muster_core::Duration;
 
 /// A span for reading: `29m 23s`, `4h`, `1.9s`, `850ms`. Rounded up: never in our own favour.
 pub(crate) fn span(span: Duration) -> String {
-    let millis = span.as_millis();
-    if millis < 1_000 {
-        return if millis == 0 { "0s".to_owned() } else { format!("{millis}ms") };
-    }
-    if millis < 60_000 {
-        let tenths = millis.div_ceil(100);
-        return if tenths.is_multiple_of(10) { format!("{}s", tenths / 10) } else { format!("{}.{}s", tenths / 10, tenths % 10) };
-    }
-    let seconds = span.as_secs_ceil();
-    let parts = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
-    parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().join(" ")
+    span.spoken()
 }
 
 /// The virtual clock: `T+26:43`, or `T+01:26:43` where `hours` are shown; `T-00:17` before the incident.

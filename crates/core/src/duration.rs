@@ -45,6 +45,20 @@ impl Duration {
     pub const fn in_words(self) -> Duration {
         if self.0 < 1_000 { self } else { Duration::from_secs(self.as_secs_ceil()) }
     }
+    /// For reading: `29m 23s`, `4h`, `1.9s`, `850ms`. Rounded up: never in our own favour.
+    pub fn spoken(self) -> String {
+        let millis = self.0;
+        if millis < 1_000 {
+            return if millis == 0 { "0s".to_owned() } else { format!("{millis}ms") };
+        }
+        if millis < 60_000 {
+            let tenths = millis.div_ceil(100);
+            return if tenths.is_multiple_of(10) { format!("{}s", tenths / 10) } else { format!("{}.{}s", tenths / 10, tenths % 10) };
+        }
+        let seconds = self.as_secs_ceil();
+        let parts = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().join(" ")
+    }
     /// True for no time at all.
     pub const fn is_zero(self) -> bool {
         self.0 == 0

@@ -1,5 +1,6 @@
 //! The vocabulary of Muster: ids, time, progress, errors, runs, the ledger, and one small trait per capability of the world.
 
+mod canonical;
 mod duration;
 mod error;
 mod id;
@@ -12,6 +13,7 @@ mod region;
 mod run;
 mod time;
 
+pub use canonical::{canonical_json, sorted};
 pub use duration::{Duration, InvalidDuration};
 pub use error::{ActionError, CallError, CallFault, Finding};
 pub use id::{DatabaseId, Id, LaunchTemplateId, ParameterId, ScalingGroupId, kind};

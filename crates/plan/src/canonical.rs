@@ -1,5 +1,6 @@
 //! The canonical form of a plan: what is stored, pinned by a run, and loaded by functions.
 
+use muster_core::canonical_json;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -13,10 +14,7 @@ pub struct NotAPlan(#[from] serde_json::Error);
 impl Plan {
     /// The plan as JSON with sorted keys, integers only, no nulls and no white space: the same plan is always the same bytes.
     pub fn canonical_json(&self) -> String {
-        let value = serde_json::to_value(self).unwrap_or(Value::Null);
-        let mut text = String::new();
-        write(&value, &mut text);
-        text
+        canonical(serde_json::to_value(self).unwrap_or(Value::Null))
     }
 
     /// The SHA-256 of [`Plan::canonical_json`], in lower-case hexadecimal: what a run pins.
@@ -31,34 +29,16 @@ impl Plan {
     }
 }
 
-fn write(value: &Value, text: &mut String) {
+fn canonical(value: Value) -> String {
+    canonical_json(without_nulls(value))
+}
+
+/// What is left out and what is `null` are the same plan.
+fn without_nulls(value: Value) -> Value {
     match value {
-        Value::Object(map) => {
-            // Sorted here, not by the map: another crate of the same build may switch on serde_json's insertion order.
-            let mut entries: Vec<_> = map.iter().filter(|(_, value)| !value.is_null()).collect();
-            entries.sort_unstable_by_key(|(key, _)| key.as_str());
-            text.push('{');
-            for (index, (key, value)) in entries.into_iter().enumerate() {
-                if index > 0 {
-                    text.push(',');
-                }
-                text.push_str(&Value::from(key.as_str()).to_string());
-                text.push(':');
-                write(value, text);
-            }
-            text.push('}');
-        }
-        Value::Array(items) => {
-            text.push('[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    text.push(',');
-                }
-                write(item, text);
-            }
-            text.push(']');
-        }
-        scalar => text.push_str(&scalar.to_string()),
+        Value::Object(map) => Value::Object(map.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key, without_nulls(value))).collect()),
+        Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
+        scalar => scalar,
     }
 }
 
@@ -67,9 +47,7 @@ mod tests {
     use super::*;
 
     fn canonical(json: &str) -> String {
-        let mut text = String::new();
-        write(&serde_json::from_str(json).unwrap(), &mut text);
-        text
+        super::canonical(serde_json::from_str(json).unwrap())
     }
 
     #[test]

@@ -6,17 +6,7 @@ use crate::record::{Bound, Figure, Integrity, Objective, Occasion, Report, Verdi
 
 /// A span for reading: `29m 23s`, `4h`, `1.9s`, `850ms`.
 pub(crate) fn span(span: Duration) -> String {
-    let millis = span.as_millis();
-    if millis < 1_000 {
-        return if millis == 0 { "0s".to_owned() } else { format!("{millis}ms") };
-    }
-    if millis < 60_000 {
-        let tenths = millis.div_ceil(100);
-        return if tenths.is_multiple_of(10) { format!("{}s", tenths / 10) } else { format!("{}.{}s", tenths / 10, tenths % 10) };
-    }
-    let seconds = span.as_secs_ceil();
-    let parts = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
-    parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().join(" ")
+    span.spoken()
 }
 
 /// A span to the millisecond, for sums: `29m 22.940s`.

@@ -329,6 +329,8 @@ impl Clock for World {
     }
 }
 
+impl muster_actions::World for World {}
+
 impl Journaled for World {
     fn journal(&self) -> &Journal {
         &self.invocation.journal

@@ -3,6 +3,7 @@
 //! schemars writes `oneOf` for enums, and a validator can only say of `oneOf` that nothing matched. So variants tagged by `kind` become one
 //! `if … then` each, and enums of words become `enum`: the same language, but an error names the key that is wrong.
 
+use muster_core::sorted;
 use serde_json::{Map, Value, json};
 
 use crate::plan::Plan;
@@ -16,19 +17,6 @@ pub fn schema() -> Value {
         root.insert("title".to_owned(), json!("Muster recovery plan"));
     }
     sorted(schema)
-}
-
-/// Keys in order, whatever `serde_json` was built with: the same schema is always the same bytes.
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<(String, Value)> = map.into_iter().collect();
-            entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-            Value::Object(entries.into_iter().map(|(key, value)| (key, sorted(value))).collect())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
-        scalar => scalar,
-    }
 }
 
 fn simplify(schema: &mut Value) {
