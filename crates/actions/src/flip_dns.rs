@@ -47,6 +47,8 @@ where
     let mut batch = Batch::default();
     for record in &cx.plan.traffic {
         if points_at_standby(world, record).await? {
+            // Whoever published it may have died before the flag was set: without it the probe would take traffic back.
+            keep_takeover(world, cx, record).await?;
             batch.saw(Evidence::TrafficSeen { record: record.record.clone() });
             batch.done(&record.record);
             continue;
@@ -69,9 +71,17 @@ where
             batch.refused(finding);
             continue;
         }
+        // The note comes first: from here on nothing is undone any more, unless the call was certainly not applied.
+        notes::traffic_asked(world, cx.run, &record.record).await?;
         match ask(world, cx, record).await {
             Ok(()) => batch.pending(&record.record, "waiting for the authoritative servers"),
-            Err(Stuck::Call(error)) => batch.call_failed(&record.record, error),
+            Err(Stuck::Call(error)) if error.fault.is_ambiguous() => batch.pending(&record.record, "asked to move, and the answer was lost"),
+            Err(Stuck::Call(error)) => {
+                if asked.is_none() {
+                    notes::traffic_not_asked(world, cx.run, &record.record).await?;
+                }
+                batch.call_failed(&record.record, error);
+            }
             Err(Stuck::NotBuilt(finding)) => batch.failed(finding),
         }
     }
@@ -110,6 +120,14 @@ where
     })
 }
 
+/// From here on the probe publishes the takeover each minute.
+async fn keep_takeover<W: Notes>(world: &W, cx: &Context<'_, Plan>, record: &TrafficRecord) -> Result<(), CallError> {
+    match record.method {
+        TrafficMethod::TakeoverMetric { .. } => world.note(&service_scope(&cx.run.service), &takeover(&record.record), &json!(true)).await,
+        _ => Ok(()),
+    }
+}
+
 enum Stuck {
     Call(CallError),
     NotBuilt(Finding),
@@ -125,13 +143,12 @@ async fn ask<W>(world: &W, cx: &Context<'_, Plan>, record: &TrafficRecord) -> Re
 where
     W: Clock + MetricWriter + Dns + Notes,
 {
-    // The note comes first: from here on nothing is undone any more.
-    notes::traffic_asked(world, cx.run, &record.record).await?;
     let method = match &record.method {
         TrafficMethod::TakeoverMetric { namespace, metric, .. } => {
-            // The flag comes first: from here on the probe publishes the takeover even if this run dies now.
-            world.note(&service_scope(&cx.run.service), &takeover(&record.record), &json!(true)).await?;
+            // Published first, and admitted by that: a flag that was set first would let the probe move traffic although
+            // the kill switch did not let this call begin. Without the flag, a health check without data keeps its status.
             publish_takeover(world, cx.plan, record, namespace, metric, true, true).await?;
+            keep_takeover(world, cx, record).await?;
             "takeover metric (data plane)"
         }
         TrafficMethod::UpsertAlias { standby, .. } => {

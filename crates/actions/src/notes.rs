@@ -33,6 +33,10 @@ pub(crate) async fn traffic_asked<W: Notes + Clock>(world: &W, run: &Run, record
     world.note(&run.id.0, &format!("traffic/{record}"), &json!(world.now())).await
 }
 
+pub(crate) async fn traffic_not_asked(world: &impl Notes, run: &Run, record: &str) -> Result<(), CallError> {
+    world.note(&run.id.0, &format!("traffic/{record}"), &Value::Null).await
+}
+
 /// A person decided against a failover: for the plan's time, alarms start no other one.
 pub(crate) async fn no_automatic_start<W: Notes + Clock>(world: &W, cx: &Context<'_, Plan>) -> Result<(), CallError> {
     let until = world.now().after(cx.plan.triggers.after_failover.no_automatic_failover_for);
@@ -81,6 +85,7 @@ pub(crate) async fn promotion_asked<W: Notes + Clock>(world: &W, run: &Run, data
 }
 
 pub(crate) async fn promotion_not_asked(world: &impl Notes, run: &Run, database: &Name) -> Result<(), CallError> {
+    world.note(&service_scope(&run.service), &format!("promoted/{database}"), &Value::Null).await?;
     world.note(&run.id.0, &format!("promotion/{database}"), &Value::Null).await
 }
 

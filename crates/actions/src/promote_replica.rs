@@ -179,11 +179,15 @@ where
             Step::Promote(_) if left == 0 => batch.queued(&database.name, "waiting for its turn in RDS's call budget"),
             Step::Promote(verdict) => {
                 left -= 1;
-                to_promote.push((*database, id.clone(), verdict));
+                to_promote.push((*database, id.clone(), verdict, observed.asked_at.is_some()));
             }
         }
     }
-    let landed: Vec<Landed> = stream::iter(to_promote).map(|(database, id, verdict)| promote(world, cx, database, id, verdict)).buffered(20).collect().await;
+    let landed: Vec<Landed> = stream::iter(to_promote)
+        .map(|(database, id, verdict, asked_before)| promote(world, cx, database, id, verdict, asked_before))
+        .buffered(20)
+        .collect()
+        .await;
     for one in landed {
         batch.land(one);
     }
@@ -234,7 +238,7 @@ where
     Ok(known)
 }
 
-async fn promote<W>(world: &W, cx: &Context<'_, Plan>, database: &Database, id: DatabaseId, verdict: LagVerdict) -> Landed
+async fn promote<W>(world: &W, cx: &Context<'_, Plan>, database: &Database, id: DatabaseId, verdict: LagVerdict, asked_before: bool) -> Landed
 where
     W: Clock + Databases + Notes,
 {
@@ -246,7 +250,8 @@ where
     }
     // Notes and evidence come first: a call that was applied and lost its answer must not be made again at once, and
     // whoever reads the ledger must find the point of no return even if this function dies on the call.
-    cx.saw(world.now(), Evidence::Irreversible { step: format!("promotion of {id} asked for") });
+    let step = format!("promotion of {id} asked for");
+    cx.saw(world.now(), Evidence::Irreversible { step: step.clone() });
     let noted = match notes::promotion_asked(world, cx.run, &database.name).await {
         Ok(()) => notes::note_promoted(world, cx.run, &database.name).await,
         Err(error) => Err(error),
@@ -259,8 +264,11 @@ where
         Err(error) if error.fault == CallFault::Rejected && cx.elapsed() < REJECTIONS => Landed::Asked(database.name.to_string(), "RDS takes no promotion yet"),
         Err(error) if error.fault.is_ambiguous() => Landed::Asked(database.name.to_string(), "asked to promote, and the answer was lost"),
         Err(error) => {
-            // Certainly not applied: the next attempt need not wait for a status that will not come.
-            let _ = notes::promotion_not_asked(world, cx.run, &database.name).await;
+            // Certainly not applied: the next attempt need not wait for a status that will not come, and nothing is
+            // irreversible yet. A note that stays behind only makes the run more careful.
+            if !asked_before && notes::promotion_not_asked(world, cx.run, &database.name).await.is_ok() {
+                cx.saw(world.now(), Evidence::NotApplied { step, why: error.to_string() });
+            }
             Landed::Failed(database.name.to_string(), error)
         }
     }

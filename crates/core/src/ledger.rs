@@ -158,6 +158,13 @@ pub enum Evidence {
         /// What was done.
         step: String,
     },
+    /// What was written down as irreversible was certainly not applied after all.
+    NotApplied {
+        /// What was to be done.
+        step: String,
+        /// Why it was not.
+        why: String,
+    },
     /// AWS worked on something from `from` until `until`, as far as Muster saw it.
     Awaited {
         /// The component in the plan.

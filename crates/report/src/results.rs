@@ -163,7 +163,7 @@ impl Report {
 
 /// Whether the ledger says that something was promoted or moved.
 pub(crate) fn something_moved(scan: &Scan<'_>) -> bool {
-    scan.facts.iter().any(|fact| matches!(fact.evidence, Evidence::Irreversible { .. } | Evidence::TrafficMoved { .. }))
+    scan.irreversible_at().is_some() || scan.facts.iter().any(|fact| matches!(fact.evidence, Evidence::TrafficMoved { .. }))
 }
 
 impl Verdict {

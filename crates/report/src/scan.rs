@@ -129,8 +129,20 @@ impl<'a> Scan<'a> {
         self.first(|fact| matches!(fact.evidence, Evidence::TrafficMoved { .. }).then_some(fact.entry.at))
     }
 
-    /// When the first promotion was asked for.
+    /// When the first promotion was asked for that was not certainly left undone.
     pub(crate) fn irreversible_at(&self) -> Option<Timestamp> {
-        self.first(|fact| matches!(fact.evidence, Evidence::Irreversible { .. }).then_some(fact.entry.at))
+        // What comes next about the same step says whether it was taken back.
+        let taken_back = |asked: &str, at: usize| {
+            let next = self.facts[at + 1..].iter().find_map(|fact| match fact.evidence {
+                Evidence::Irreversible { step } if step == asked => Some(false),
+                Evidence::NotApplied { step, .. } if step == asked => Some(true),
+                _ => None,
+            });
+            next.unwrap_or(false)
+        };
+        self.facts.iter().enumerate().find_map(|(at, fact)| match fact.evidence {
+            Evidence::Irreversible { step } if !taken_back(step, at) => Some(fact.entry.at),
+            _ => None,
+        })
     }
 }

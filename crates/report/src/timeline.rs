@@ -82,6 +82,7 @@ fn words(evidence: &Evidence) -> (String, String, Tone) {
             };
             line(format!("Replica lag of {database}"), result, if lag.is_some() { Tone::Plain } else { Tone::Bad })
         }
+        Evidence::NotApplied { step, why } => line(format!("NOT {step}"), why.clone(), Tone::Plain),
         Evidence::Irreversible { step } => line("Point of no return".into(), step.clone(), Tone::Plain),
         Evidence::Awaited { component, what, from, until } => {
             line(format!("AWS finished: {component}"), format!("{what}, {} from {}", span(until.since(*from)), from.clock_time()), Tone::Good)
