@@ -174,10 +174,11 @@ where
     let since = dark.as_ref().map(|_| world.now());
     world.note(&cx.run.id.0, "primaryDark", &json!(since)).await?;
     let seen = dark.map_or_else(|| "answers".to_owned(), |error| error.to_string());
-    cx.saw(
-        world.now(),
-        Evidence::Preflight { subject: format!("fencing the old primary in {}", cx.plan.regions.primary), seen: seen.clone(), ready: since.is_none() },
-    );
+    // A dark region is no lack of the standby; that it could not be fenced is written down when it counts.
+    if since.is_none() {
+        let subject = format!("fencing the old primary in {}", cx.plan.regions.primary);
+        cx.saw(world.now(), Evidence::Preflight { subject, seen: seen.clone(), ready: true });
+    }
     Ok(Progress::done(format!("RDS in {}: {seen}", cx.plan.regions.primary)))
 }
 

@@ -4,7 +4,6 @@ use std::io;
 
 use anstyle::Style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use muster_actions::CLOSE_RUN;
 use muster_core::{Duration, Evidence, LagBasis, Override, Timestamp};
 use muster_report::Phase;
 use muster_twin::{Event, Rehearsal};
@@ -165,12 +164,10 @@ impl Display<'_> {
             What::Begins { .. } => None,
             What::Ends { phase, .. } => {
                 let phase = self.phases.get((*phase)?)?;
-                // The report is sealed within the phase that closes the run, before that phase has ended.
-                let sealed = phase.action == CLOSE_RUN.name && phase.outcome == "cutShort";
                 let (mark, style, detail) = match phase.outcome.as_str() {
                     "done" => ("✓", GOOD, phase.detail.clone()),
                     "pending" => ("…", WARN, phase.detail.clone()),
-                    _ if sealed => ("✓", GOOD, "the report is sealed".to_owned()),
+                    "sealed" => ("✓", GOOD, "the report is sealed".to_owned()),
                     "cutShort" => ("✗", BAD, "cut short".to_owned()),
                     error => ("✗", BAD, format!("{error}: {}", phase.detail)),
                 };

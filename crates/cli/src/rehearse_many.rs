@@ -183,13 +183,13 @@ fn summary(order: &Order, seed: u64, tally: &Tally) -> String {
         text.push_str(&format!("      {}\n", paint(QUIET, &line)));
     }
     let met = |met: u64, target: Duration| format!("target {target}, met by {}", percent(met, tally.runs));
-    text.push_str(&section("RTO", &met(tally.rto_met, targets.rto), &tally.rto, targets.rto));
+    text.push_str(&section("RTO", &met(tally.rto_met, targets.rto), &tally.rto, tally.runs, targets.rto));
     for (number, what) in [(tally.not_restored, "not restored"), (tally.unaffected, "never noticed by clients")] {
         if number > 0 {
             text.push_str(&format!("  {}\n", paint(if what == "not restored" { BAD } else { QUIET }, &format!("{}: {what}", count(number, "run")))));
         }
     }
-    text.push_str(&section("RPO", &met(tally.rpo_met, targets.rpo), &tally.rpo, targets.rpo));
+    text.push_str(&section("RPO", &met(tally.rpo_met, targets.rpo), &tally.rpo, tally.runs, targets.rpo));
     text.push_str(&counted("Targets that were missed", &tally.missed, tally.runs));
     text.push_str(&counted("How they ended", &tally.outcomes, tally.runs));
     let violations = format!("{} of invariants", count(tally.violations, "violation"));
@@ -201,11 +201,12 @@ fn summary(order: &Order, seed: u64, tally: &Tally) -> String {
     text
 }
 
-fn section(name: &str, met: &str, distribution: &Distribution, target: Duration) -> String {
+fn section(name: &str, met: &str, distribution: &Distribution, runs: u64, target: Duration) -> String {
     let mut text = format!("\n{}  {}\n", paint(STRONG, name), met);
     let Some(max) = distribution.max() else { return text };
     let at = |percent| distribution.percentile(percent).map_or_else(|| "–".to_owned(), span);
-    text.push_str(&format!("     {}\n", paint(QUIET, &format!("p50 {}   p95 {}   p99 {}   max {}", at(50), at(95), at(99), span(max)))));
+    let left_out = if distribution.total() < runs { format!("   of the {} with a figure", thousands(distribution.total())) } else { String::new() };
+    text.push_str(&format!("     {}\n", paint(QUIET, &format!("p50 {}   p95 {}   p99 {}   max {}{left_out}", at(50), at(95), at(99), span(max)))));
     text.push_str(&distribution.draw(target));
     text
 }

@@ -186,7 +186,8 @@ fn phases(scan: &Scan<'_>) -> Vec<Phase> {
         until: span.until,
         invocations: span.looks.len() as u32,
         calls: span.calls,
-        outcome: span.ended.map_or("cutShort", |(_, status, _)| status).to_owned(),
+        // The report is made within the invocation that closes the run, which cannot have ended.
+        outcome: span.ended.map_or(if span.action == "close-run" { "sealed" } else { "cutShort" }, |(_, status, _)| status).to_owned(),
         detail: span.ended.map_or("", |(_, _, detail)| detail).to_owned(),
         held: span.held,
         critical: false,

@@ -24,7 +24,7 @@ pub struct Phase {
     pub invocations: u32,
     /// How many calls it made.
     pub calls: u32,
-    /// How it ended: `done`, `pending`, an error's name, or `cutShort`.
+    /// How it ended: `done`, `pending`, an error's name, `cutShort`, or `sealed` for the phase that makes the report.
     pub outcome: String,
     /// What it said last.
     pub detail: String,

@@ -285,6 +285,9 @@ pub(crate) fn recovery_point(scan: &Scan<'_>, part: &str, read: LagSource, targe
     };
     let since = start.at.since(sampled_at);
     let most = lag.saturating_add(since);
+    // An old primary that nobody saw may have gone on taking writes: then this bounds nothing that counts.
+    let unseen = scan.facts.iter().any(|fact| matches!(fact.evidence, Evidence::Unfenced { database, .. } if database == part))
+        && !scan.facts.iter().any(|fact| matches!(fact.evidence, Evidence::Fenced { database, .. } if database == part));
     let verdict = match against(most, target) {
         Verdict::Fail => Verdict::Unknown,
         verdict => verdict,
@@ -294,7 +297,12 @@ pub(crate) fn recovery_point(scan: &Scan<'_>, part: &str, read: LagSource, targe
     } else {
         format!("the last known lag of {}, and the {} from its sample at {} to the incident", span(lag), span(since), sampled_at.clock_time())
     };
-    Figure { actual: Some(most), bound: Bound::AtMost, precision: None, verdict, source: "the last lag sample before the outage".to_owned(), note }
+    let source = "the last lag sample before the outage";
+    if unseen {
+        let note = format!("at most {} only if the old primary, which nobody saw, took no writes after the incident: {note}", span(most));
+        return Figure::unknown(target, source, &note);
+    }
+    Figure { actual: Some(most), bound: Bound::AtMost, precision: None, verdict, source: source.to_owned(), note }
 }
 
 /// A figure against its target; without a target there is nothing to hold it against.

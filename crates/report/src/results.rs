@@ -117,7 +117,9 @@ impl Report {
         let truth = |name: &str| clients.components.iter().find(|truth| truth.component == name);
         let loss = |name: &str, target: Option<Duration>| {
             let truth = truth(name)?;
+            let is_lost = truth.unavailable_from.is_some() && truth.available_at.is_none();
             Some(match truth.rpo {
+                Some(_) if is_lost && truth.writes_lost == 0 => Figure::unknown(target, CLIENTS, "not restored: what is lost shows only when it is"),
                 Some(loss) => {
                     let note = format!("{} of {} confirmed writes lost", truth.writes_lost, truth.writes_confirmed);
                     Figure { note, ..exact(loss, target) }

@@ -153,18 +153,25 @@ fn an_unknown_lag_is_an_unknown_loss_and_never_zero() {
 
 #[test]
 fn a_lag_that_was_known_before_the_outage_only_bounds_the_loss() {
-    let figure = |sampled: Option<Timestamp>| {
+    let figure_if = |fenced: bool, sampled: Option<Timestamp>| {
         let report = with_ledger(|entries| {
             for entry in entries.iter_mut() {
-                if let Some(Evidence::Lag { sampled_at, .. }) = evidence(entry) {
-                    *sampled_at = sampled;
+                match evidence(entry) {
+                    Some(Evidence::Lag { sampled_at, .. }) => *sampled_at = sampled,
+                    Some(seen @ Evidence::Unfenced { .. }) if fenced => *seen = Evidence::Fenced { database: "portal-db".into(), proof: "refused".into() },
+                    _ => {}
                 }
             }
         });
         objective(&report, "portal-db").rpo.measured.clone()
     };
+    let figure = |sampled| figure_if(true, sampled);
     let near = figure(Some(at("02:03:00")));
     assert_eq!((near.actual, near.bound, near.verdict), (Some(span("1m2s")), Bound::AtMost, Verdict::Pass));
+    // A primary that nobody saw may have gone on taking writes.
+    let unseen = figure_if(false, Some(at("02:03:00")));
+    assert_eq!((unseen.actual, unseen.verdict), (None, Verdict::Unknown));
+    assert!(unseen.note.starts_with("at most 1m 2s only if the old primary"), "{}", unseen.note);
     // What cannot be shown to be within the target is unknown, not missed.
     let far = figure(Some(at("01:50:00")));
     assert_eq!((far.actual, far.verdict), (Some(span("14m2s")), Verdict::Unknown));
