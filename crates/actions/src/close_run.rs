@@ -14,6 +14,7 @@ use muster_report::{Closing as Ending, Report, assemble};
 use serde::Deserialize;
 
 use crate::acceptance::{Fencing, read_fencing};
+use crate::fence_database::{Before, groups_note};
 use crate::notes;
 use crate::tell::{channels_for, tell};
 
@@ -82,7 +83,8 @@ where
         return Ok(());
     }
     for database in &cx.plan.databases {
-        if read_fencing(world, cx.run, database).await? == Some(Fencing::Proven) {
+        let touched = notes::read::<Before>(world, &cx.run.id.0, &groups_note(database)).await?.is_some();
+        if touched || read_fencing(world, cx.run, database).await? == Some(Fencing::Proven) {
             let what = format!(
                 "the primary {} in {} is quarantined and takes no writes: lift that if it is to serve again",
                 database.primary, cx.plan.regions.primary

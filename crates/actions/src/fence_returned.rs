@@ -5,7 +5,7 @@
 //! Leaves behind on failure: the debt.
 //! AWS: rds:DescribeDBInstances, rds:ModifyDBInstance, and SQL inside the VPC (primary region); dynamodb:GetItem, dynamodb:PutItem (standby region).
 
-use muster_core::ports::{DatabaseRole, Databases, Notes, Plans, RunRegistry, Sql, WriteAttempt};
+use muster_core::ports::{DatabaseRole, DatabaseStatus, Databases, Notes, Plans, RunRegistry, Sql, WriteAttempt};
 use muster_core::{Action, ActionError, Clock, Conduct, DatabaseId, Evidence, Journaled, Progress, Run};
 use muster_plan::{Database, Plan};
 use serde::Deserialize;
@@ -73,13 +73,19 @@ async fn was_promoted<W>(world: &W, plan: &Plan, database: &Database, run: &Run)
 where
     W: Databases + Notes,
 {
-    if notes::promotion_asked_at(world, run, &database.name).await?.is_some() {
-        return Ok(true);
-    }
     let Some(replica) = database.replica_id() else { return Ok(false) };
     let id = DatabaseId::new(&plan.regions.standby, replica);
-    let states = world.describe_databases(&id.region, std::slice::from_ref(&id)).await?;
-    Ok(states.get(&id).is_some_and(|state| state.role == DatabaseRole::Primary))
+    match world.describe_databases(&id.region, std::slice::from_ref(&id)).await {
+        // A replica that is changing after a promotion was asked for becomes a primary. One that still replicates does not:
+        // the call was not applied, and the old primary is the only one.
+        Ok(states) => Ok(match states.get(&id) {
+            Some(state) if state.role == DatabaseRole::Primary => true,
+            Some(state) if matches!(state.status, DatabaseStatus::Changing(_)) => notes::promotion_asked_at(world, run, &database.name).await?.is_some(),
+            _ => false,
+        }),
+        Err(error) if error.fault.is_transient() => Ok(notes::promotion_asked_at(world, run, &database.name).await?.is_some()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn fence<W>(world: &W, plan: &Plan, database: &Database, run: &Run) -> Result<bool, ActionError>

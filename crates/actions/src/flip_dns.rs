@@ -75,7 +75,10 @@ where
         notes::traffic_asked(world, cx.run, &record.record).await?;
         match ask(world, cx, record).await {
             Ok(()) => batch.pending(&record.record, "waiting for the authoritative servers"),
-            Err(Stuck::Call(error)) if error.fault.is_ambiguous() => batch.pending(&record.record, "asked to move, and the answer was lost"),
+            Err(Stuck::Call(error)) if error.fault.is_ambiguous() => {
+                keep_takeover(world, cx, record).await?;
+                batch.pending(&record.record, "asked to move, and the answer was lost");
+            }
             Err(Stuck::Call(error)) => {
                 if asked.is_none() {
                     notes::traffic_not_asked(world, cx.run, &record.record).await?;

@@ -5,7 +5,7 @@
 //! Leaves behind on failure: the question, which the sweeper and the next call settle.
 //! AWS: dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:GetItem, sns:Publish, states:SendTaskSuccess (standby region).
 
-use muster_core::ports::{Answer, Channels, Control, Decisions, Executions, Notes};
+use muster_core::ports::{Answer, Channels, Control, Decisions, Executions, Notes, Question};
 use muster_core::{ABORT_NOTE, Action, ActionError, Clock, Conduct, Context, DEADLINE_NOTE, Duration, Evidence, Override, Progress};
 use muster_plan::{Event, HoldDefault, Plan};
 use serde::Deserialize;
@@ -101,7 +101,7 @@ where
     }
     let stand = Stand {
         irreversible: notes::point_of_no_return(world, cx).await?.is_some(),
-        in_time: cx.now <= cx.run.deadline,
+        in_time: cx.now <= notes::read(world, &cx.run.id.0, DEADLINE_NOTE).await?.unwrap_or(cx.run.deadline).max(cx.run.deadline),
         passing: request.error == "Muster.Transient",
     };
     let default = default_answer(cx.plan.people.hold.otherwise, &request.phase, stand);
@@ -119,7 +119,9 @@ where
         ),
         channels: channels_for(&cx.plan.people, Event::Held),
     };
-    match settle(world, ask(world, cx, asking).await?).await? {
+    // What silence means depends on how far the run has come by now, and not on when the question was put.
+    let question = Question { default: default.into(), ..ask(world, cx, asking).await? };
+    match settle(world, question).await? {
         Standing::Answered(question, answer) => {
             if request.token.is_none() {
                 note_answer(world, cx, &question, &answer);
@@ -130,7 +132,20 @@ where
         Standing::Open { left } => Ok(still_open(left)),
         // Nobody has heard: a hold that nobody knows of is asked again until the run's own time is over, and then ends safely.
         Standing::Unheard if cx.elapsed() > within => {
-            Ok(Progress::done(format!("no channel has accepted the question, and the time is over: {default}")).with_verdict(default))
+            let reason = "no channel has accepted the question, and the time is over".to_owned();
+            let answer = Answer { choice: default.into(), by: "silence".into(), reason, at: cx.now, overrides: Vec::new() };
+            cx.saw(
+                world.now(),
+                Evidence::Decided {
+                    question: request.question.clone(),
+                    choice: default.to_owned(),
+                    by: "silence".to_owned(),
+                    reason: answer.reason.clone(),
+                    asked_at: cx.since,
+                },
+            );
+            make_count(world, cx, &request.phase, &answer).await?;
+            Ok(Progress::done(format!("{}: {default}", answer.reason)).with_verdict(default))
         }
         Standing::Unheard => Ok(Progress::pending("no channel has accepted the question yet", Duration::from_secs(15))),
     }

@@ -85,7 +85,7 @@ pub(crate) async fn promotion_asked<W: Notes + Clock>(world: &W, run: &Run, data
 }
 
 pub(crate) async fn promotion_not_asked(world: &impl Notes, run: &Run, database: &Name) -> Result<(), CallError> {
-    world.note(&service_scope(&run.service), &format!("promoted/{database}"), &Value::Null).await?;
+    not_promoted(world, run, database).await?;
     world.note(&run.id.0, &format!("promotion/{database}"), &Value::Null).await
 }
 
@@ -172,6 +172,20 @@ pub(crate) async fn promoted_by_us(world: &impl Notes, service: &str, database: 
 
 pub(crate) async fn note_promoted(world: &impl Notes, run: &Run, database: &Name) -> Result<(), CallError> {
     world.note(&service_scope(&run.service), &format!("promoted/{database}"), &json!(run.id)).await
+}
+
+/// A standby that replicates is no primary of ours, whatever an earlier failover made of it.
+pub(crate) async fn not_promoted(world: &impl Notes, run: &Run, database: &Name) -> Result<(), CallError> {
+    world.note(&service_scope(&run.service), &format!("promoted/{database}"), &Value::Null).await
+}
+
+/// A standby that this run has seen detached, and told people so.
+pub(crate) async fn was_seen_detached(world: &impl Notes, run: &Run, database: &Name) -> Result<bool, ActionError> {
+    Ok(read::<bool>(world, &run.id.0, &format!("detached/{database}")).await?.unwrap_or(false))
+}
+
+pub(crate) async fn seen_detached(world: &impl Notes, run: &Run, database: &Name) -> Result<(), CallError> {
+    world.note_once(&run.id.0, &format!("detached/{database}"), &json!(true)).await.map(drop)
 }
 
 /// A standby that this run has seen replicate: should it be a primary later, somebody promoted it by hand meanwhile.

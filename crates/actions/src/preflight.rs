@@ -115,12 +115,16 @@ where
                 ));
                 continue;
             }
-            Some(DatabaseRole::Replica { .. }) => notes::seen_replicating(world, cx.run, &database.name).await?,
+            Some(DatabaseRole::Replica { .. }) => {
+                notes::seen_replicating(world, cx.run, &database.name).await?;
+                notes::not_promoted(world, cx.run, &database.name).await?;
+            }
             Some(DatabaseRole::Primary) if notes::promoted_by_us(world, &cx.run.service, &database.name).await? => {
                 found.ready(&database.name, "was promoted by an earlier run");
                 continue;
             }
             Some(DatabaseRole::Primary) => {
+                notes::seen_detached(world, cx.run, &database.name).await?;
                 found.missing.push(detached(&database.name));
                 continue;
             }

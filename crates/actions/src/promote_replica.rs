@@ -134,7 +134,7 @@ where
     let waiting: Vec<&(&Database, DatabaseId)> = databases.iter().filter(|(_, id)| states.get(id).is_some_and(is_idle_replica)).collect();
     let lags = observe_lags(world, cx, &waiting).await?;
     let overrides = accepted_overrides(world, cx.run).await?;
-    let vouched = overrides.iter().any(|risk| matches!(risk, Override::Check { phase, .. } if phase == "Preflight"));
+    let skipped = overrides.iter().any(|risk| matches!(risk, Override::Check { phase, .. } if phase == "Preflight"));
 
     let mut batch = Batch::default();
     let mut finished = Finished::read(world, cx.run, cx.phase).await?;
@@ -145,13 +145,19 @@ where
         let is_primary = states.get(id).is_some_and(|state| state.role == DatabaseRole::Primary);
         let observed = Observed {
             state: states.get(id),
-            is_ours: !is_primary || vouched || is_ours(world, cx, database).await?,
+            is_ours: !is_primary || is_ours(world, cx, database, skipped).await?,
             asked_at: lag.and_then(|known| known.asked_at),
             fencing: lag.and_then(|known| known.fencing),
             lag: lag.map(|known| known.lag.clone()).unwrap_or_default(),
         };
         match decide(database, &observed, &overrides, world.now()) {
             Step::Done => {
+                if notes::promotion_asked_at(world, cx.run, &database.name).await?.is_none() {
+                    // By hand, or by an earlier run: there is no way back from here either.
+                    cx.saw(world.now(), Evidence::Irreversible { step: format!("{id} was found promoted") });
+                    notes::promotion_asked(world, cx.run, &database.name).await?;
+                    notes::note_promoted(world, cx.run, &database.name).await?;
+                }
                 batch.saw(Evidence::Awaited {
                     component: database.name.to_string(),
                     what: "promotion".into(),
@@ -196,7 +202,12 @@ where
 }
 
 /// Whether a standby that is a primary became it by this service's failover, or by hand while this run was looking.
-async fn is_ours<W: Notes>(world: &W, cx: &Context<'_, Plan>, database: &Database) -> Result<bool, ActionError> {
+///
+/// Where the preflight said that it was detached and a person skipped that, it is theirs to answer for.
+async fn is_ours<W: Notes>(world: &W, cx: &Context<'_, Plan>, database: &Database, skipped: bool) -> Result<bool, ActionError> {
+    if skipped && notes::was_seen_detached(world, cx.run, &database.name).await? {
+        return Ok(true);
+    }
     Ok(notes::promoted_by_us(world, &cx.run.service, &database.name).await? || notes::was_seen_replicating(world, cx.run, &database.name).await?)
 }
 

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::acceptance::note_fencing;
 use crate::fence_database::{Before, groups_note, sql_target};
-use crate::notes::{self, CacheAsked, fence_debt, service_scope};
+use crate::notes::{self, CacheAsked, FenceDebt, fence_debt, service_scope};
 use crate::update_configuration::client_token;
 
 /// The action.
@@ -41,8 +41,17 @@ pub async fn stand_down<W>(_: Request, world: &W, cx: &Context<'_, Plan>) -> Res
 where
     W: Clock + Databases + Sql + GlobalCaches + ScalingGroups + Parameters + LaunchTemplates + Notes,
 {
-    if let Some(step) = irreversible(world, cx).await? {
-        cx.saw(world.now(), Evidence::Unprotected { what: format!("nothing was undone, because {step}: finish the failover by hand or with another run") });
+    let (irreversible, unseen) = match irreversible(world, cx).await {
+        Ok(step) => (step, false),
+        Err(ActionError::Transient(_)) if cx.elapsed() <= PATIENCE => {
+            return Ok(cx.wait("the standby cannot be seen, so nothing is undone yet", Duration::from_secs(2)));
+        }
+        Err(ActionError::Transient(_)) => (Some("the standby cannot be seen".to_owned()), true),
+        Err(error) => return Err(error),
+    };
+    if let Some(step) = irreversible {
+        let next = if unseen { "look at it, and undo by hand what this run did" } else { "finish the failover by hand or with another run" };
+        cx.saw(world.now(), Evidence::Unprotected { what: format!("nothing was undone, because {step}: {next}") });
         return Ok(Progress::done(format!("nothing undone: {step}")).with_verdict("irreversible"));
     }
     let mut left = Vec::new();
@@ -78,16 +87,17 @@ where
     if let Some(step) = notes::point_of_no_return(world, cx).await? {
         return Ok(Some(step));
     }
+    for (database, _) in cx.plan.replica_databases() {
+        if notes::promoted_by_us(world, &cx.run.service, &database.name).await? {
+            return Ok(Some(format!("the standby of {} has been promoted", database.name)));
+        }
+    }
     let standby = &cx.plan.regions.standby;
     let ids: Vec<DatabaseId> = cx.plan.replica_databases().map(|(_, id)| DatabaseId::new(standby, id)).collect();
-    // What this run asked for is in its notes. Where the standby cannot be looked at, nobody can have promoted by hand either.
-    let states = match world.describe_databases(standby, &ids).await {
-        Ok(states) => states,
-        Err(error) if error.fault.is_transient() => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let promoted = states.iter().find(|(_, state)| state.role == DatabaseRole::Primary || state.status == DatabaseStatus::Changing("promoting"));
-    Ok(promoted.map(|(id, _)| format!("{id} is a primary")))
+    let states = if ids.is_empty() { Default::default() } else { world.describe_databases(standby, &ids).await? };
+    // A replica that is changing may be one that somebody promotes by hand.
+    let promoted = states.iter().find(|(_, state)| state.role == DatabaseRole::Primary || matches!(state.status, DatabaseStatus::Changing(_)));
+    Ok(promoted.map(|(id, _)| format!("{id} is a primary, or becomes one")))
 }
 
 /// Sorts one undoing: what failed stays on the list, and only a stop of the whole run stops the rest.
@@ -107,7 +117,8 @@ where
     W: Clock + Databases + Sql + Notes,
 {
     let scope = service_scope(&cx.run.service);
-    if world.read_note(&scope, &fence_debt(&database.name)).await?.is_some_and(|note| !note.is_null()) {
+    let debt = notes::read::<FenceDebt>(world, &scope, &fence_debt(&database.name)).await?;
+    if debt.is_some_and(|debt| debt.run.id == cx.run.id) {
         world.note(&scope, &fence_debt(&database.name), &Value::Null).await?;
     }
     let Some(before) = notes::read::<Before>(world, &cx.run.id.0, &groups_note(database)).await? else { return Ok(()) };
@@ -120,6 +131,7 @@ where
         world.set_read_only(&target, false).await?;
     }
     world.set_security_groups(&id, &before.groups).await?;
+    world.note(&cx.run.id.0, &groups_note(database), &Value::Null).await?;
     cx.saw(world.now(), Evidence::Undone { what: format!("the quarantine of {id}") });
     Ok(())
 }

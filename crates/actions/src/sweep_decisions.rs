@@ -40,7 +40,8 @@ where
     let mut settled = 0;
     for question in world.questions().await? {
         let question = if question.answer.is_none() && &*question.name == FAILOVER { stand_down_if_cleared(world, question).await? } else { question };
-        let overdue = question.deadline.is_some_and(|deadline| world.now() >= deadline.after(GRACE));
+        // What silence means at a hold depends on how far its run has come: the run itself says.
+        let overdue = &*question.name == FAILOVER && question.deadline.is_some_and(|deadline| world.now() >= deadline.after(GRACE));
         if question.answer.is_none() && !overdue {
             continue;
         }

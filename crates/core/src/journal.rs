@@ -138,7 +138,8 @@ pub async fn admit<W: Clock + Control + Ledger + Journaled>(world: &W, call: &Ca
     let journal = world.journal();
     let Some(run) = journal.run() else { return Err(halted("no run is open for this invocation".into())) };
     let denied = |denial| match denial {
-        Denial::Unreadable(error) => error,
+        // The call has not begun: whatever became of the look at the switches, nothing was applied.
+        Denial::Unreadable(error) => CallError { fault: CallFault::Throttled, ..halted(format!("kill switch and epoch cannot be read: {error}")) },
         Denial::Halted(message) => halted(message),
     };
     look_again_if_old(world, &run).await.map_err(denied)?;
