@@ -33,8 +33,8 @@ mod verify_data;
 mod verify_health;
 
 use muster_core::ports::{
-    Channels, Control, Databases, Decisions, Dns, Executions, GlobalCaches, Http, Images, LaunchTemplates, Ledger, MetricWriter, Metrics, Notes, Parameters,
-    Plans, Quotas, Reports, Resolver, RunRegistry, Samples, ScalingGroups, Sql,
+    Alarms, Channels, Control, Databases, Decisions, Dns, Executions, GlobalCaches, Http, Images, LaunchTemplates, Ledger, MetricWriter, Metrics, Notes,
+    Parameters, Plans, Quotas, Reports, Resolver, RunRegistry, Samples, ScalingGroups, Sql,
 };
 use muster_core::{ActionError, Clock, Failure, Journaled, invoke, invoke_alone};
 use muster_plan::Plan;
@@ -52,7 +52,7 @@ pub use janitor::{JANITOR, janitor};
 pub use notify::{NOTIFY, notify};
 pub use open_run::{LONGEST_FUNCTION, OPEN_RUN, open_run};
 pub use preflight::{PREFLIGHT, preflight};
-pub use probe::{NAMESPACE, PRIMARY_HEALTHY, PROBE, probe};
+pub use probe::{NAMESPACE, PRIMARY_HEALTHY, PROBE, alarm_event, probe};
 pub use promote_replica::{PROMOTE_REPLICA, promote_replica};
 pub use request_decision::{FAILOVER, REQUEST_DECISION, request_decision};
 pub use scale_compute::{SCALE_COMPUTE, scale_compute};
@@ -86,6 +86,7 @@ pub trait World:
     + Images
     + Metrics
     + MetricWriter
+    + Alarms
     + Http
     + Resolver
     + Dns

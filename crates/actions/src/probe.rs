@@ -1,15 +1,20 @@
-//! Looks at the primary from one vantage, stores what it saw, and publishes it.
+//! Looks at the primary from one vantage, stores what it saw, and publishes it. Starts the failover of an alarm that stands unanswered.
 //!
 //! Converges: each call stores one sample of each source; a sample stored twice is one sample.
 //! Refuses:   nothing. What it cannot see it stores as blind: a Muster that breaks must not look like a region that died.
 //! Leaves behind on failure: samples that were stored.
-//! AWS: cloudwatch:GetMetricData, cloudwatch:PutMetricData, dynamodb:PutItem, dynamodb:GetItem (standby region), and HTTP from outside.
+//! AWS: cloudwatch:GetMetricData, cloudwatch:PutMetricData, cloudwatch:DescribeAlarms, dynamodb:BatchWriteItem, dynamodb:GetItem, s3:ListBucket,
+//!      s3:GetObject, states:StartExecution (standby region), and HTTP from outside.
 
-use muster_core::ports::{Http, HttpAnswer, MetricWriter, Metrics, Notes, Plans, Reading, RunRegistry, Sample, Samples, Vantage};
-use muster_core::{Action, ActionError, Clock, Conduct, Duration, Lane, Progress, Region};
-use muster_plan::{Plan, Source, TrafficMethod};
+use std::collections::BTreeMap;
+
+use muster_core::ports::{
+    AlarmState, Alarms, Executions, Http, HttpAnswer, LaneState, MetricWriter, Metrics, Notes, Plans, Reading, RunRegistry, Sample, Samples, Vantage,
+};
+use muster_core::{Action, ActionError, Clock, Conduct, Duration, Lane, Progress, Region, Timestamp};
+use muster_plan::{Flow, Plan, Source, TrafficMethod};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::flip_dns::publish_takeover;
 use crate::lag::lag_query;
@@ -37,7 +42,7 @@ pub const NAMESPACE: &str = "Muster";
 /// `Transient` when the samples cannot be stored.
 pub async fn probe<W>(request: Request, world: &W) -> Result<Progress, ActionError>
 where
-    W: Clock + Http + Metrics + MetricWriter + Samples + Notes + RunRegistry + Plans<Plan>,
+    W: Clock + Http + Metrics + MetricWriter + Alarms + Samples + Notes + RunRegistry + Executions + Plans<Plan>,
 {
     let (mut taken, mut failed) = (0, None);
     for started in world.plans_in_force().await? {
@@ -52,7 +57,7 @@ where
 
 async fn probe_service<W>(vantage: &Region, world: &W, plan: &Plan) -> Result<usize, ActionError>
 where
-    W: Clock + Http + Metrics + MetricWriter + Samples + Notes + RunRegistry,
+    W: Clock + Http + Metrics + MetricWriter + Alarms + Samples + Notes + RunRegistry + Executions,
 {
     let at = world.now();
     let at_standby = *vantage == plan.regions.standby;
@@ -69,10 +74,16 @@ where
     }
     world.put_samples(plan.service.as_str(), &samples).await?;
     if at_standby {
-        repeat_takeover(world, plan).await?;
+        // While a run is open, moving traffic is its own business: a `no takeover` that was read a moment before the flip must
+        // not be published a moment after it. A health check without data keeps its last known status.
+        let lane = world.read_lane(plan.service.as_str(), Lane::Recover).await?;
+        repeat_takeover(world, plan, lane.open.is_some()).await?;
         if looked > 0 {
             let dimensions = [("Service".to_owned(), plan.service.to_string())].into();
             world.put_metric(vantage, NAMESPACE, PRIMARY_HEALTHY, &dimensions, if healthy > 0 { 1_000 } else { 0 }, false).await?;
+        }
+        if looked > 0 && healthy == 0 {
+            answer_standing_alarm(world, plan, &lane).await?;
         }
     }
     Ok(samples.len())
@@ -81,7 +92,7 @@ where
 /// What one source shows from here; `None` where it is looked at from elsewhere.
 async fn read_source<W>(vantage: &Region, world: &W, plan: &Plan, source: &Source) -> Option<Reading>
 where
-    W: Http,
+    W: Clock + Http + Alarms,
 {
     match source {
         Source::Http { url, from, timeout, .. } => {
@@ -100,7 +111,16 @@ where
                 Err(error) => Reading::Blind { why: error.to_string() },
             })
         }
-        Source::Alarm { region, .. } if plan.regions.get(*region) == vantage => Some(Reading::Blind { why: "alarms as sources are not built yet".into() }),
+        Source::Alarm { region, alarm, .. } if plan.regions.get(*region) == vantage => {
+            let states = world.alarm_states(vantage, std::slice::from_ref(alarm)).await;
+            Some(match states.map(|states| states.get(alarm).copied()) {
+                Ok(Some(AlarmState::Ok)) => Reading::Healthy,
+                Ok(Some(AlarmState::Alarm { since })) => Reading::Failing { why: format!("the alarm {alarm} has stood since {since}") },
+                Ok(Some(AlarmState::InsufficientData)) => Reading::Blind { why: format!("the alarm {alarm} has too little data") },
+                Ok(None) => Reading::Blind { why: format!("there is no alarm {alarm} in {vantage}") },
+                Err(error) => Reading::Blind { why: error.to_string() },
+            })
+        }
         Source::AwsHealth { .. } if *vantage == plan.regions.standby => Some(Reading::Blind { why: "AWS Health as a source is not built yet".into() }),
         Source::Alarm { .. } | Source::AwsHealth { .. } => None,
     }
@@ -129,14 +149,55 @@ where
         .collect()
 }
 
-/// Publishes again, for each record that follows it, whether the standby has taken over.
-async fn repeat_takeover<W>(world: &W, plan: &Plan) -> Result<(), ActionError>
+/// An alarm is an edge: its event can be lost, or its run abandoned. One that has stood for so long unanswered starts a run again.
+const STANDS: Duration = Duration::from_mins(3);
+
+/// Source: the API reference of Step Functions, StartExecution.
+const LONGEST_EXECUTION_NAME: usize = 80;
+
+/// Starts the failover whose alarm stands although no run is open, and none was closed by anybody since it began to.
+/// The execution's name is the same for all calls of three minutes, so that a second call starts nothing.
+async fn answer_standing_alarm<W>(world: &W, plan: &Plan, lane: &LaneState) -> Result<(), ActionError>
 where
-    W: MetricWriter + Notes + RunRegistry,
+    W: Clock + Alarms + Executions,
 {
-    // While a run is open, moving traffic is its own business: a `no takeover` that was read a moment before the flip must
-    // not be published a moment after it. A health check without data keeps its last known status.
-    let is_run_open = world.read_lane(plan.service.as_str(), Lane::Recover).await?.open.is_some();
+    if lane.open.is_some() || plan.triggers.alarms.is_empty() {
+        return Ok(());
+    }
+    let states = world.alarm_states(&plan.regions.standby, &plan.triggers.alarms).await?;
+    let Some((alarm, since)) = unanswered(&states, lane, world.now()) else { return Ok(()) };
+    let slot = world.now().since(since).as_millis() / STANDS.as_millis();
+    let mut name = format!("standing.{}.{slot}.{}", since.as_millis(), plan.service);
+    name.truncate(LONGEST_EXECUTION_NAME);
+    Ok(world.start_flow(Flow::RegionFailover.as_str(), &name, &alarm_event(&plan.regions.standby, alarm, since)).await?)
+}
+
+/// The alarm that has stood for long enough without an answer, and since when: any end of a run is one, unless nobody closed it.
+fn unanswered<'a>(states: &'a BTreeMap<String, AlarmState>, lane: &LaneState, now: Timestamp) -> Option<(&'a str, Timestamp)> {
+    states.iter().find_map(|(alarm, state)| {
+        let AlarmState::Alarm { since } = *state else { return None };
+        let answered = lane.open.is_some() || lane.last_closed.as_ref().is_some_and(|closed| &*closed.outcome != "abandoned" && closed.at >= since);
+        (now.since(since) >= STANDS && !answered).then_some((alarm.as_str(), since))
+    })
+}
+
+/// What EventBridge sends when an alarm goes off. Source: the EventBridge user guide, "CloudWatch Alarm State Change".
+pub fn alarm_event(region: &Region, alarm: &str, at: Timestamp) -> Value {
+    json!({
+        "version": "0",
+        "source": "aws.cloudwatch",
+        "detail-type": "CloudWatch Alarm State Change",
+        "time": at,
+        "region": region,
+        "detail": { "alarmName": alarm, "state": { "value": "ALARM" }, "previousState": { "value": "OK" } },
+    })
+}
+
+/// Publishes again, for each record that follows it, whether the standby has taken over.
+async fn repeat_takeover<W>(world: &W, plan: &Plan, is_run_open: bool) -> Result<(), ActionError>
+where
+    W: MetricWriter + Notes,
+{
     for record in &plan.traffic {
         if let TrafficMethod::TakeoverMetric { namespace, metric, .. } = &record.method {
             let flag = world.read_note(&service_scope(plan.service.as_str()), &takeover(&record.record)).await?;
@@ -147,4 +208,35 @@ where
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use muster_core::RunId;
+    use muster_core::ports::Closing;
+
+    use super::*;
+
+    fn closed(outcome: &str, minute: i64) -> LaneState {
+        let last_closed = Some(Closing { run: RunId("r".into()), flow: "region-failover".into(), outcome: outcome.into(), at: minutes(minute) });
+        LaneState { epoch: 1, open: None, last_closed }
+    }
+
+    fn minutes(minutes: i64) -> Timestamp {
+        Timestamp::from_millis(minutes * 60_000)
+    }
+
+    #[test]
+    fn only_an_alarm_that_stands_unanswered_for_three_minutes_is_answered_by_the_probe() {
+        let alarm = |since| BTreeMap::from([("down".to_owned(), AlarmState::Alarm { since: minutes(since) })]);
+        let fresh = LaneState::default();
+        assert_eq!(unanswered(&alarm(10), &fresh, minutes(13)), Some(("down", minutes(10))));
+        assert_eq!(unanswered(&alarm(10), &fresh, Timestamp::from_millis(13 * 60_000 - 1)), None, "its event is still on the way");
+        for quiet in [AlarmState::Ok, AlarmState::InsufficientData] {
+            assert_eq!(unanswered(&BTreeMap::from([("down".to_owned(), quiet)]), &fresh, minutes(60)), None);
+        }
+        assert_eq!(unanswered(&alarm(10), &closed("vetoed", 12), minutes(13)), None, "a person has answered it");
+        assert_eq!(unanswered(&alarm(10), &closed("abandoned", 12), minutes(13)), Some(("down", minutes(10))), "nobody has finished it");
+        assert_eq!(unanswered(&alarm(10), &closed("succeeded", 9), minutes(13)), Some(("down", minutes(10))), "another outage");
+    }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use futures::{StreamExt, stream};
-use muster_core::ports::{Channels, Message};
+use muster_core::ports::{Address, Channels, Message, Recipient};
 use muster_core::{Clock, Context, Evidence};
-use muster_plan::{Event, Name, People, Plan};
+use muster_plan::{Delivery, Event, Name, People, Plan};
 
 const SIDE_BY_SIDE: usize = 16;
 
@@ -22,7 +22,7 @@ pub(crate) fn channels_for(people: &People, event: Event) -> Vec<&Name> {
 pub(crate) async fn tell<W: Channels + Clock>(world: &W, cx: &Context<'_, Plan>, channels: &[&Name], message: &Message) -> Vec<String> {
     // Side by side: channels that are down must not use up the time in which the others could be told.
     let told: Vec<bool> =
-        stream::iter(channels).map(async |channel| world.publish(channel.as_str(), message).await.is_ok()).buffered(SIDE_BY_SIDE).collect().await;
+        stream::iter(channels).map(async |channel| hand_over(world, &cx.plan.people, channel, message).await).buffered(SIDE_BY_SIDE).collect().await;
     let mut heard_by = Vec::new();
     for (channel, accepted) in channels.iter().zip(told) {
         cx.saw(world.now(), Evidence::Told { channel: channel.to_string(), subject: message.subject.clone(), accepted });
@@ -31,4 +31,35 @@ pub(crate) async fn tell<W: Channels + Clock>(world: &W, cx: &Context<'_, Plan>,
         }
     }
     heard_by
+}
+
+/// Whether the channel accepted the message. One that works by hand has accepted it when somebody who can pass it on was asked to.
+async fn hand_over<W: Channels>(world: &W, people: &People, channel: &Name, message: &Message) -> bool {
+    match people.channel(channel).map(|known| &known.via) {
+        Some(Delivery::Person { role }) => {
+            let asked = Message { subject: format!("Please tell {channel}: {}", message.subject), ..message.clone() };
+            let of_role = people.roles.iter().filter(|known| known.role == *role).flat_map(|known| &known.channels);
+            for recipient in of_role.filter_map(|name| recipient(people, name)) {
+                if world.publish(&recipient, &asked).await.is_ok() {
+                    return true;
+                }
+            }
+            false
+        }
+        Some(_) => match recipient(people, channel) {
+            Some(recipient) => world.publish(&recipient, message).await.is_ok(),
+            None => false,
+        },
+        None => false,
+    }
+}
+
+/// A channel that takes messages by itself.
+fn recipient(people: &People, channel: &Name) -> Option<Recipient> {
+    let address = match &people.channel(channel)?.via {
+        Delivery::Sns { topic } => Address::Topic(topic.as_str().into()),
+        Delivery::Webhook { address } => Address::Webhook(address.secret.as_str().into()),
+        Delivery::Person { .. } => return None,
+    };
+    Some(Recipient { channel: channel.as_str().into(), address })
 }

@@ -76,6 +76,8 @@ pub struct Estate {
     pub(crate) unknown_metrics: BTreeSet<(Arc<str>, Arc<str>)>,
     /// Muster's own tables.
     pub memory: Memory,
+    /// Since when the alarm on the probe's metric stands.
+    pub alarm_since: Option<Timestamp>,
     /// Channels that accept nothing; `None` inside is all of them.
     pub channels_down: Vec<Option<String>>,
     /// How often each call was made: operation and resource, by their hash.
@@ -129,6 +131,7 @@ impl Estate {
             balancers: [Balancer::default(), Balancer::default()],
             unknown_metrics: BTreeSet::new(),
             memory: Memory::new(plan, sha256),
+            alarm_since: None,
             channels_down: Vec::new(),
             calls: BTreeMap::new(),
             strikes: Strikes::default(),

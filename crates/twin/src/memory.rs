@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use muster_core::ports::{Answer, Closing, ExecutionState, KillSwitch, LaneState, Message, OpenRun, Question, Sample};
-use muster_core::{Entry, Lane, PlanPin, RunId, Timestamp};
+use muster_core::ports::{Answer, Closing, ExecutionState, KillSwitch, LaneState, Message, OpenRun, Question, Reading, Sample};
+use muster_core::{Duration, Entry, Lane, PlanPin, RunId, Timestamp};
 use muster_plan::Plan;
 use muster_report::Report;
 use serde_json::Value;
@@ -151,6 +151,14 @@ impl Memory {
     /// The samples since an instant, oldest first.
     pub fn samples_since(&self, since: Timestamp) -> &[Sample] {
         &self.samples[self.samples.partition_point(|known| known.at < since)..]
+    }
+
+    /// Since when every sample of a source has failed, if that is at least `span` ago; samples that saw nothing do not count.
+    pub fn failing_since(&self, source: &str, span: Duration) -> Option<Timestamp> {
+        let seen = || self.samples.iter().rev().filter(|sample| *sample.source == *source && matches!(sample.reading, Reading::Healthy | Reading::Failing { .. }));
+        let newest = seen().next()?.at;
+        let first = seen().take_while(|sample| matches!(sample.reading, Reading::Failing { .. })).last()?.at;
+        (newest.since(first) >= span).then_some(first)
     }
 
     /// A run's entries, by invocation and sequence.

@@ -1,12 +1,11 @@
 //! What happens by the clock: the minute schedules of the stack, the alarm on the probe's metric, and its delivery.
 //!
-//! Modelled: an alarm that needs two failing or missing minutes, CloudWatch's and EventBridge's delays, an event that
-//! is delivered more than once, and a schedule that starts a run if the alarm still stands and its event was lost or
-//! its run abandoned. Not modelled: alarms on anything else.
+//! Modelled: an alarm that needs two failing minutes and keeps its state while there is no data, CloudWatch's and
+//! EventBridge's delays, an event that is delivered more than once. Not modelled: alarms on anything else.
 
 use std::rc::Rc;
 
-use muster_actions::{NAMESPACE, PRIMARY_HEALTHY};
+use muster_actions::{NAMESPACE, PRIMARY_HEALTHY, alarm_event};
 use muster_core::{Duration, Timestamp};
 use muster_plan::{Plan, RegionRole};
 use serde_json::{Value, json};
@@ -21,11 +20,9 @@ pub(crate) const REGION_FAILOVER: &str = "region-failover";
 /// How often the schedules tick.
 pub(crate) const TICK: Duration = Duration::from_secs(30);
 /// An alarm's period, and how many of them must fail.
-const PERIODS: Duration = Duration::from_mins(2);
+pub(crate) const PERIODS: Duration = Duration::from_mins(2);
 /// Late datapoints are waited for.
 const LATE: Duration = Duration::from_secs(10);
-/// The schedule starts a run when the alarm has stood for so long and none is open.
-const STANDS: Duration = Duration::from_mins(3);
 
 /// Everything that is started by the clock.
 pub(crate) struct Schedules {
@@ -34,23 +31,13 @@ pub(crate) struct Schedules {
     machines: Rc<StateMachines>,
     plan: std::sync::Arc<Plan>,
     ticks: u64,
-    alarm_since: Option<Timestamp>,
     alarms: u64,
     last_start: Option<Timestamp>,
 }
 
 impl Schedules {
     pub(crate) fn new(twin: &Rc<Twin>, functions: &Rc<Functions>, machines: &Rc<StateMachines>, plan: &std::sync::Arc<Plan>) -> Self {
-        Schedules {
-            twin: twin.clone(),
-            functions: functions.clone(),
-            machines: machines.clone(),
-            plan: plan.clone(),
-            ticks: 0,
-            alarm_since: None,
-            alarms: 0,
-            last_start: None,
-        }
+        Schedules { twin: twin.clone(), functions: functions.clone(), machines: machines.clone(), plan: plan.clone(), ticks: 0, alarms: 0, last_start: None }
     }
 
     /// One tick: a full or a half minute.
@@ -79,27 +66,14 @@ impl Schedules {
             self.operator_starts(now);
             return;
         };
-        let stands = self.twin.look(|estate| estate.alarm_stands());
-        match (stands, self.alarm_since) {
-            (false, _) => self.alarm_since = None,
-            (true, None) => {
-                self.alarm_since = Some(now);
-                self.last_start = Some(now);
-                self.alarms += 1;
-                let (delay, twice) = self.twin.look(|estate| estate.delivery(&alarm, self.alarms));
-                self.start_after(delay, event(&self.plan, &alarm, now));
-                if let Some(again) = twice {
-                    self.start_after(again, event(&self.plan, &alarm, now));
-                }
-            }
-            (true, Some(since)) => {
-                let lost = self.twin.look(|estate| estate.nobody_answered());
-                let waited = self.last_start.is_none_or(|at| now.since(at) >= STANDS);
-                if lost && waited && now.since(since) >= STANDS && self.machines.running(REGION_FAILOVER).is_empty() {
-                    self.last_start = Some(now);
-                    self.machines.start(REGION_FAILOVER, None, event(&self.plan, &alarm, now));
-                }
-            }
+        if !self.twin.look(Estate::watch_alarm) {
+            return;
+        }
+        self.alarms += 1;
+        let (delay, twice) = self.twin.look(|estate| estate.delivery(&alarm, self.alarms));
+        self.start_after(delay, alarm_event(&self.plan.regions.standby, &alarm, now));
+        if let Some(again) = twice {
+            self.start_after(again, alarm_event(&self.plan.regions.standby, &alarm, now));
         }
     }
 
@@ -125,32 +99,30 @@ impl Schedules {
     }
 }
 
-/// What EventBridge sends. Source: the EventBridge user guide, "CloudWatch Alarm State Change".
-fn event(plan: &Plan, alarm: &str, at: Timestamp) -> Value {
-    let region = &plan.regions.standby;
-    json!({
-        "version": "0",
-        "source": "aws.cloudwatch",
-        "detail-type": "CloudWatch Alarm State Change",
-        "account": "123456789012",
-        "time": at,
-        "region": region,
-        "resources": [format!("arn:aws:cloudwatch:{region}:123456789012:alarm:{alarm}")],
-        "detail": { "alarmName": alarm, "state": { "value": "ALARM" }, "previousState": { "value": "OK" } },
-    })
-}
-
 impl Estate {
-    /// Whether the probe's metric was below 1, or missing, in each of the last two minutes.
-    fn alarm_stands(&self) -> bool {
+    /// Looks at the alarm on the probe's metric; `true` when it goes off now.
+    fn watch_alarm(&mut self) -> bool {
+        let before = self.alarm_since;
+        match self.alarm_judges() {
+            Some(true) => self.alarm_since = before.or(Some(self.now)),
+            Some(false) => self.alarm_since = None,
+            None => {}
+        }
+        before.is_none() && self.alarm_since.is_some()
+    }
+
+    /// Whether the probe's metric was below 1 in each of the last two minutes; `None` where there is too little data to say,
+    /// and the alarm keeps its state.
+    fn alarm_judges(&self) -> Option<bool> {
         let until = self.now.before(LATE);
         let from = until.before(PERIODS);
-        if from < self.started_at {
-            return false;
-        }
         let key = (self.plan.regions.standby.clone(), NAMESPACE.into(), PRIMARY_HEALTHY.into());
         let points = self.published.get(&key).map_or(&[][..], Vec::as_slice);
-        !points.iter().rev().take_while(|point| point.at > from).any(|point| point.at <= until && point.milli >= 1_000)
+        let recent = || points.iter().rev().take_while(|point| point.at > from).filter(|point| point.at <= until);
+        if recent().any(|point| point.milli >= 1_000) {
+            return Some(false);
+        }
+        (recent().count() >= 2).then_some(true)
     }
 
     /// How long until the alarm's event starts an execution, and until it does so again, if it is delivered twice.
@@ -158,13 +130,6 @@ impl Estate {
         let delay = self.durations.of(&ALARM, alarm, "alarm", ordinal).saturating_add(self.durations.of(&DELIVERY, alarm, "delivery", ordinal));
         let twice = self.durations.draw().chance(alarm, "delivered twice", ordinal, 10);
         (delay, twice.then(|| delay.saturating_add(self.durations.of(&DELIVERY, alarm, "second delivery", ordinal))))
-    }
-
-    /// No run was ever opened, or the last one was abandoned.
-    fn nobody_answered(&self) -> bool {
-        let lanes = || self.memory.lanes.values();
-        let none_open = lanes().all(|lane| lane.open.is_none());
-        none_open && lanes().all(|lane| lane.last_closed.as_ref().is_none_or(|closed| &*closed.outcome == "abandoned"))
     }
 
     /// Whether the primary region is down or cut off.

@@ -5,7 +5,9 @@
 //! - a read of many resources is one method that takes them all, so that it can be batched;
 //! - a resource that does not exist is absent from the answer, never an error of the whole batch;
 //! - a mutating method first asks [`crate::admit`], and records the call in the [`crate::Journal`] whatever its end;
-//! - a method is one attempt: retries belong to the state machine.
+//! - a method is one attempt: retries belong to the state machine;
+//! - calls to Muster's own tables, buckets and executions are not journaled: the ledger is about the service's estate, and
+//!   appending to it would otherwise never end.
 #![allow(async_fn_in_trait)] // one thread per run or per Lambda: nobody needs Send here
 
 mod compute;
@@ -16,9 +18,9 @@ mod traffic;
 
 pub use compute::{GroupSize, GroupState, Headroom, ImageState, Images, LaunchTemplateState, LaunchTemplates, Parameters, Quotas, ScalingGroups};
 pub use databases::{DatabaseRole, DatabaseState, DatabaseStatus, Databases, GlobalCacheState, GlobalCaches, GlobalMember, Sql, SqlTarget, WriteAttempt};
-pub use people::{Channels, Message};
+pub use people::{Address, Channels, Message, Recipient};
 pub use state::{
     Answer, Closing, Control, ControlState, Decisions, ExecutionState, Executions, KillSwitch, LaneState, Ledger, Notes, OpenRun, Plans, Question, Reading,
     Reports, RunRegistry, Sample, Samples, StartedPlan,
 };
-pub use traffic::{Datapoint, Dns, Http, HttpAnswer, MetricQuery, MetricWriter, Metrics, Resolver, Vantage};
+pub use traffic::{AlarmState, Alarms, Datapoint, Dns, Http, HttpAnswer, MetricQuery, MetricWriter, Metrics, Resolver, Vantage};

@@ -35,6 +35,26 @@ pub trait Metrics {
     async fn read_metrics(&self, region: &Region, queries: &[MetricQuery]) -> Result<Vec<Vec<Datapoint>>, CallError>;
 }
 
+/// The state of a CloudWatch alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlarmState {
+    /// The metric is as it should be.
+    Ok,
+    /// The metric has crossed its threshold.
+    Alarm {
+        /// When the state was entered.
+        since: Timestamp,
+    },
+    /// CloudWatch has too little data to say.
+    InsufficientData,
+}
+
+/// Reading CloudWatch alarms.
+pub trait Alarms {
+    /// The states of alarms, by name, all in `region`; those that do not exist are absent.
+    async fn alarm_states(&self, region: &Region, names: &[String]) -> Result<BTreeMap<String, AlarmState>, CallError>;
+}
+
 /// Publishing the metrics that health checks follow (data plane of the standby region).
 pub trait MetricWriter {
     /// Publishes one value, in thousandths, at the present instant. `moves_traffic` says that the value changes where

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use muster_core::ports::{
     Answer, Channels, Closing, Control, ControlState, Decisions, ExecutionState, Executions, LaneState, Ledger, Message, Notes, OpenRun, Plans, Question,
-    Reports, RunRegistry, Sample, Samples, StartedPlan,
+    Recipient, Reports, RunRegistry, Sample, Samples, StartedPlan,
 };
 use muster_core::{Body, CallError, CallFault, Entry, Lane, PlanPin, Region, RunId, Timestamp};
 use muster_plan::{Plan, RegionRole};
@@ -244,7 +244,8 @@ impl Executions for World {
 }
 
 impl Channels for World {
-    async fn publish(&self, channel: &str, message: &Message) -> Result<(), CallError> {
+    async fn publish(&self, to: &Recipient, message: &Message) -> Result<(), CallError> {
+        let channel = &*to.channel;
         self.table("sns:Publish", channel, |estate| {
             if estate.channels_down.iter().any(|down| down.as_deref().is_none_or(|name| name == channel)) {
                 return Err((CallFault::Unavailable, format!("{channel} accepts no message")));

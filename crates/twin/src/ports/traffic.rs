@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use muster_core::ports::{Datapoint, Dns, Http, HttpAnswer, MetricQuery, MetricWriter, Metrics, Resolver, Vantage};
+use muster_core::ports::{AlarmState, Alarms, Datapoint, Dns, Http, HttpAnswer, MetricQuery, MetricWriter, Metrics, Resolver, Vantage};
 use muster_core::{CallError, Duration, Region};
-use muster_plan::RegionRole;
+use muster_plan::{RegionRole, Source};
 
 use crate::clients::{ALL, Side};
 use crate::durations::{DATA_CALL, INSYNC, PAGE, TAKEOVER};
 use crate::estate::Estate;
 use crate::network::From;
 use crate::ports::{control, data, missing, rejected};
+use crate::schedules::PERIODS;
 use crate::traffic::host_of;
 use crate::world::{CONNECT, Refusal, World};
 
@@ -44,6 +45,15 @@ impl MetricWriter for World {
             Ok(())
         };
         if moves_traffic { self.mutate(calling.changing(), effect).await } else { self.change(calling, effect).await }
+    }
+}
+
+impl Alarms for World {
+    async fn alarm_states(&self, region: &Region, names: &[String]) -> Result<BTreeMap<String, AlarmState>, CallError> {
+        self.read(data("cloudwatch:DescribeAlarms", region, names.join(", "), &DATA_CALL), |estate, _| {
+            Ok(names.iter().filter_map(|name| Some((name.clone(), estate.alarm(region, name)?))).collect())
+        })
+        .await
     }
 }
 
@@ -94,6 +104,21 @@ impl Dns for World {
 }
 
 impl Estate {
+    /// Two kinds of alarms are modelled: the plan's first, on the probe's metric, and those that are sources of the outage,
+    /// which see what the probe of their region sees.
+    fn alarm(&self, region: &Region, name: &str) -> Option<AlarmState> {
+        let plan = &self.plan;
+        if plan.triggers.alarms.first().is_some_and(|known| known == name) && *region == plan.regions.standby {
+            return Some(self.alarm_since.map_or(AlarmState::Ok, |since| AlarmState::Alarm { since }));
+        }
+        let sources = &plan.triggers.confirm.of;
+        let named = |source: &&Source| matches!(source, Source::Alarm { alarm, region: at, .. } if alarm == name && plan.regions.get(*at) == region);
+        let at = sources.iter().find(named)?.vantage()?;
+        let looks = sources.iter().filter(|source| matches!(source, Source::Http { .. }) && source.vantage() == Some(at));
+        let since = looks.filter_map(|source| self.memory.failing_since(source.name().as_str(), PERIODS)).min();
+        Some(since.map_or(AlarmState::Ok, |since| AlarmState::Alarm { since }))
+    }
+
     /// Muster publishes a value; health checks that follow it move their records.
     fn publish(&mut self, region: &Region, namespace: &str, name: &str, dimensions: &BTreeMap<String, String>, milli: i64, run: Option<&muster_core::Run>) {
         let at = self.now;
