@@ -25,7 +25,7 @@ test: ## Runs every test
 	$(CARGO) test --locked --workspace --all-features
 
 .PHONY: check
-check: format lint test isolated schema-drift deny ## What CI runs
+check: format lint test isolated schema-drift template deny ## What CI runs
 
 .PHONY: format
 format: ## Checks the formatting
@@ -49,6 +49,28 @@ schema-drift: ## Fails where a schema is not what the types say
 	@$(CARGO) run --quiet --locked --package muster-cli -- schema plan | diff - schema/plan.schema.json
 	@$(CARGO) run --quiet --locked --package muster-cli -- schema report | diff - schema/report.schema.json
 
+# What lints the templates is installed once, and again when its list changes.
+LINT := $(BIN)/lint
+TEMPLATES := template.yaml template-witness.yaml
+
+.PHONY: template
+template: $(LINT)/python $(LINT)/node ## Lints the templates, their policies and the state machines
+	@for template in $(TEMPLATES); do SAM_CLI_TELEMETRY=0 $(LINT)/bin/sam validate --lint --region us-west-2 --template $$template || exit 1; done
+	@$(LINT)/bin/cfn-lint $(TEMPLATES)
+	@$(LINT)/bin/python tests/lint/policies.py $(TEMPLATES)
+	@for machine in statemachines/*.asl.json; do $(LINT)/node_modules/.bin/asl-validator --json-path $$machine || exit 1; done
+
+$(LINT)/python: tests/lint/requirements.txt
+	python3 -m venv $(LINT)
+	$(LINT)/bin/pip install --quiet --disable-pip-version-check --requirement tests/lint/requirements.txt
+	touch $@
+
+$(LINT)/node: tests/lint/package-lock.json
+	mkdir -p $(LINT)
+	cp tests/lint/package.json tests/lint/package-lock.json $(LINT)
+	npm ci --silent --no-audit --no-fund --prefix $(LINT)
+	touch $@
+
 .PHONY: deny
 deny: $(BIN)/bin/cargo-deny ## Checks licences, bans and sources of the dependencies
 	$(CARGO) deny --locked check licenses bans sources
@@ -57,6 +79,30 @@ deny: $(BIN)/bin/cargo-deny ## Checks licences, bans and sources of the dependen
 TOOL_CACHE ?= $(BIN)/target
 $(BIN)/bin/cargo-deny:
 	CARGO_TARGET_DIR=$(TOOL_CACHE) CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --quiet cargo-deny@0.20.2 --locked --no-default-features --profile dev --root $(BIN)
+
+# The local stack: AWS on this machine, without Docker and without an account. A target directory of its own, since its binaries are stripped
+# and without debug information: twenty of them have to be unpacked and started.
+STACK = $(BIN)/aws/bin/python tests/stack/stack.py
+STACK_TARGET ?= $(CURDIR)/target/local
+STACK_CARGO = CARGO_TARGET_DIR=$(STACK_TARGET) CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_STRIP=true $(CARGO)
+
+.PHONY: local
+local: $(BIN)/aws/python stack-binaries ## Starts AWS on this machine, with Muster deployed and a service to protect (ARGS="--plan veto")
+	@$(STACK) start --target $(STACK_TARGET)/debug $(ARGS)
+
+.PHONY: local-stop
+local-stop: $(BIN)/aws/python ## Ends what `make local` started, and removes it
+	@$(STACK) stop
+
+.PHONY: stack-binaries
+stack-binaries:
+	$(STACK_CARGO) build --quiet --locked --package muster-functions
+	$(STACK_CARGO) build --quiet --locked --package muster-plan --features authoring --example canonical
+
+$(BIN)/aws/python: tests/stack/requirements.txt tests/stack/constraints.txt
+	python3 -m venv $(BIN)/aws
+	$(BIN)/aws/bin/pip install --quiet --disable-pip-version-check --requirement tests/stack/requirements.txt --constraint tests/stack/constraints.txt
+	touch $@
 
 .PHONY: bench
 bench: ## Measures what docs/performance.md quotes

@@ -3,7 +3,7 @@
 //! Converges: a run that was closed is not closed again; the report of the same run is the same report.
 //! Refuses:   nothing.
 //! Leaves behind on failure: an open run, which the janitor closes once its execution has ended.
-//! AWS: dynamodb:Query, dynamodb:UpdateItem, s3:PutObject, sns:Publish (standby region).
+//! AWS: dynamodb:GetItem, dynamodb:Query, dynamodb:UpdateItem, s3:PutObject, sns:Publish, secretsmanager:GetSecretValue (standby region).
 
 use std::sync::Arc;
 

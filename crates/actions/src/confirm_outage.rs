@@ -4,7 +4,7 @@
 //!            person declared (an override of kind `check` for `ConfirmOutage`, or a skip) is confirmed.
 //! Refuses:   to go on when neither shows within half an hour.
 //! Leaves behind on failure: nothing.
-//! AWS: dynamodb:Query (the samples, standby region).
+//! AWS: dynamodb:Query (standby region).
 
 use muster_core::ports::{Notes, Samples};
 use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Finding, Override, Progress};

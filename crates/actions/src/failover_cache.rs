@@ -3,7 +3,8 @@
 //! Converges: a cluster that is primary already is left alone; one that is changing is waited for.
 //! Refuses:   a datastore that has no cluster in the standby region.
 //! Leaves behind on failure: datastores that were failed over (they can be failed back).
-//! AWS: elasticache:DescribeGlobalReplicationGroups, elasticache:FailoverGlobalReplicationGroup (standby region).
+//! AWS: elasticache:DescribeGlobalReplicationGroups, elasticache:DescribeReplicationGroups, elasticache:FailoverGlobalReplicationGroup
+//!      (standby region).
 
 use std::sync::Arc;
 

@@ -3,7 +3,8 @@
 //! Converges: what is quarantined already is only proven; a fence that was proven is not looked at again.
 //! Refuses:   to call a primary fenced that it cannot see, unless the plan or a person accepted that by name.
 //! Leaves behind on failure: primaries that are quarantined but not proven; `stand-down` lifts the quarantine.
-//! AWS: rds:DescribeDBInstances, rds:ModifyDBInstance, and SQL inside the VPC (primary region).
+//! AWS: rds:DescribeDBInstances, rds:ModifyDBInstance, and SQL inside the VPC (primary region); secretsmanager:GetSecretValue,
+//!      dynamodb:DeleteItem (standby region).
 //!
 //! A change of security groups does not cut tracked connections, and a session can override `default_transaction_read_only`:
 //! so all three are done, and the proof is a refused write with no client connected.
@@ -94,6 +95,7 @@ pub(crate) fn sql_target(database: &Database, id: &DatabaseId, state: &DatabaseS
     Some(SqlTarget {
         database: id.clone(),
         endpoint: state.endpoint.clone()?,
+        dbname: database.database.as_deref().map(Arc::from),
         credentials: database.credentials.as_ref().map(|reference| reference.secret.as_str().into()),
     })
 }

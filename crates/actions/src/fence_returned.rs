@@ -3,7 +3,9 @@
 //! Converges: works off the service's fence debts each time it is called; a debt ends when its primary is proven fenced.
 //! Refuses:   nothing; a region that is still dark is asked again by the next schedule.
 //! Leaves behind on failure: the debt.
-//! AWS: rds:DescribeDBInstances, rds:ModifyDBInstance, and SQL inside the VPC (primary region); dynamodb:GetItem, dynamodb:PutItem (standby region).
+//! AWS: rds:DescribeDBInstances, rds:ModifyDBInstance, and SQL inside the VPC (primary region); rds:DescribeDBInstances, s3:ListBucket,
+//!      s3:GetObject, dynamodb:BatchGetItem, dynamodb:GetItem, dynamodb:PutItem, dynamodb:DeleteItem, dynamodb:BatchWriteItem,
+//!      secretsmanager:GetSecretValue (standby region).
 
 use muster_core::ports::{DatabaseRole, DatabaseStatus, Databases, Notes, Plans, RunRegistry, Sql, WriteAttempt};
 use muster_core::{Action, ActionError, Clock, Conduct, DatabaseId, Evidence, Journaled, Progress, Run};

@@ -3,13 +3,13 @@
 //! Converges: a name that answers with the standby is left alone; a change that was asked for is waited for.
 //! Refuses:   to move traffic to a standby that does not serve at this moment, or whose databases are no primaries.
 //! Leaves behind on failure: names that were moved, and the takeover flag; `stand-down` does not move traffic back.
-//! AWS: rds:DescribeDBInstances, cloudwatch:PutMetricData (standby region, data plane); route53:ChangeResourceRecordSets
-//!      (only for `upsertAlias`: Route 53's control plane, us-east-1).
+//! AWS: rds:DescribeDBInstances, cloudwatch:PutMetricData, dynamodb:DeleteItem (standby region, data plane);
+//!      route53:ChangeResourceRecordSets (only for `upsertAlias`: Route 53's control plane, us-east-1).
 //!
 //! A health check that follows an alarm reads the alarm's metric stream, so the takeover metric is published here once and
 //! by the probe each minute from then on. Source: the Route 53 developer guide, "Monitoring a CloudWatch alarm".
 
-use muster_core::ports::{DatabaseRole, Databases, Dns, Http, MetricWriter, Notes, Resolver};
+use muster_core::ports::{AliasRecord, DatabaseRole, Databases, Dns, Http, MetricWriter, Notes, Resolver};
 use muster_core::{Action, ActionError, CallError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Override, Progress};
 use muster_plan::{Plan, TrafficMethod, TrafficRecord};
 use serde::Deserialize;
@@ -154,8 +154,16 @@ where
             keep_takeover(world, cx, record).await?;
             "takeover metric (data plane)"
         }
-        TrafficMethod::UpsertAlias { standby, .. } => {
-            world.upsert_alias(&record.zone, &record.record, &standby.dns_name, &standby.zone).await?;
+        TrafficMethod::UpsertAlias { standby, record_type, evaluate_target_health, .. } => {
+            let alias = AliasRecord {
+                name: &record.record,
+                zone: &record.zone,
+                record_type: record_type.as_str(),
+                target: &standby.dns_name,
+                target_zone: &standby.zone,
+                evaluate_target_health: *evaluate_target_health,
+            };
+            world.upsert_alias(alias).await?;
             "rewritten record (Route 53's control plane in us-east-1)"
         }
         TrafficMethod::AutomaticFailover { .. } => "moved by Route 53 itself",

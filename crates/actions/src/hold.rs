@@ -3,7 +3,8 @@
 //! Converges: one question per hold, answered once; the plan's default when nobody answers.
 //! Refuses:   nothing. What a skip stands for is written down with the name of whoever answered.
 //! Leaves behind on failure: the question, which the sweeper and the next call settle.
-//! AWS: dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:GetItem, sns:Publish, states:SendTaskSuccess (standby region).
+//! AWS: dynamodb:BatchGetItem, dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem, sns:Publish, secretsmanager:GetSecretValue,
+//!      states:SendTaskSuccess (standby region).
 
 use muster_core::ports::{Answer, Channels, Control, Decisions, Executions, Notes, Question};
 use muster_core::{ABORT_NOTE, Action, ActionError, Clock, Conduct, Context, DEADLINE_NOTE, Duration, Evidence, Override, Progress};

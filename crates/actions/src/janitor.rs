@@ -3,7 +3,7 @@
 //! Converges: a run that is closed, or whose execution still runs, is left alone.
 //! Refuses:   to close while a call of the ended execution can still be under way.
 //! Leaves behind on failure: the open run, for the next call.
-//! AWS: dynamodb:Query, dynamodb:UpdateItem, states:DescribeExecution, s3:PutObject (standby region).
+//! AWS: dynamodb:Query, dynamodb:UpdateItem, dynamodb:BatchWriteItem, states:DescribeExecution, s3:GetObjectVersion, s3:PutObject (standby region).
 
 use muster_core::ports::{ExecutionState, Executions, Ledger, Plans, Reports, RunRegistry, Samples};
 use muster_core::{Action, ActionError, Clock, Conduct, Journaled, Progress};

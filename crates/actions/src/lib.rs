@@ -3,6 +3,7 @@
 //! [`dispatch`] runs any of them by its function's name; a Lambda links only its own.
 
 mod acceptance;
+mod answer_question;
 mod batch;
 mod close_run;
 mod confirm_outage;
@@ -23,6 +24,7 @@ mod promote_replica;
 mod question;
 mod request_decision;
 mod scale_compute;
+mod set_kill_switch;
 mod stand_down;
 mod superseded;
 mod sweep_decisions;
@@ -41,6 +43,7 @@ use muster_plan::Plan;
 use muster_report::Report;
 use serde_json::Value;
 
+pub use answer_question::{ANSWER_QUESTION, answer_question};
 pub use close_run::{CLOSE_RUN, close_run};
 pub use confirm_outage::{CONFIRM_OUTAGE, confirm_outage};
 pub use failover_cache::{FAILOVER_CACHE, failover_cache};
@@ -56,6 +59,7 @@ pub use probe::{NAMESPACE, PRIMARY_HEALTHY, PROBE, alarm_event, probe};
 pub use promote_replica::{PROMOTE_REPLICA, promote_replica};
 pub use request_decision::{FAILOVER, REQUEST_DECISION, request_decision};
 pub use scale_compute::{SCALE_COMPUTE, scale_compute};
+pub use set_kill_switch::{SET_KILL_SWITCH, set_kill_switch};
 pub use stand_down::{STAND_DOWN, stand_down};
 pub use sweep_decisions::{SWEEP_DECISIONS, sweep_decisions};
 pub use unbuilt::{FLOWS, unbuilt};
@@ -101,6 +105,7 @@ pub trait World:
 pub async fn dispatch<W: World>(function: &str, invocation: &str, event: Value, world: &W) -> Result<Value, Failure> {
     // Boxed one by one: the future of this function would be as large as that of the largest action, at every call.
     match function {
+        "answer-question" => Box::pin(invoke_alone(ANSWER_QUESTION, invocation, event, world, answer_question)).await,
         "close-run" => Box::pin(invoke(CLOSE_RUN, invocation, event, world, close_run)).await,
         "confirm-outage" => Box::pin(invoke(CONFIRM_OUTAGE, invocation, event, world, confirm_outage)).await,
         "failover-cache" => Box::pin(invoke(FAILOVER_CACHE, invocation, event, world, failover_cache)).await,
@@ -116,6 +121,7 @@ pub async fn dispatch<W: World>(function: &str, invocation: &str, event: Value, 
         "promote-replica" => Box::pin(invoke(PROMOTE_REPLICA, invocation, event, world, promote_replica)).await,
         "request-decision" => Box::pin(invoke(REQUEST_DECISION, invocation, event, world, request_decision)).await,
         "scale-compute" => Box::pin(invoke(SCALE_COMPUTE, invocation, event, world, scale_compute)).await,
+        "set-kill-switch" => Box::pin(invoke_alone(SET_KILL_SWITCH, invocation, event, world, set_kill_switch)).await,
         "stand-down" => Box::pin(invoke(STAND_DOWN, invocation, event, world, stand_down)).await,
         "sweep-decisions" => Box::pin(invoke_alone(SWEEP_DECISIONS, invocation, event, world, sweep_decisions)).await,
         "update-configuration" => Box::pin(invoke(UPDATE_CONFIGURATION, invocation, event, world, update_configuration)).await,

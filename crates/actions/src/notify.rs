@@ -3,7 +3,7 @@
 //! Converges: what was told is noted and not told again; done when the run is closed and everybody has heard of it.
 //! Refuses:   nothing. A channel that is down stops nothing.
 //! Leaves behind on failure: messages that were sent.
-//! AWS: dynamodb:GetItem, dynamodb:PutItem, dynamodb:Query, sns:Publish (standby region).
+//! AWS: dynamodb:GetItem, dynamodb:PutItem, sns:Publish, secretsmanager:GetSecretValue (standby region).
 
 use std::sync::Arc;
 

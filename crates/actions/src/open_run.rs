@@ -3,7 +3,8 @@
 //! Converges: the same execution opens its run once, however often this is called; a second alarm joins the open run.
 //! Refuses:   an alarm soon after a failover or a decision against one (a person still may); a run while the kill switch is set; a plan that needs what is not built.
 //! Leaves behind on failure: nothing, or an open run that the same execution finds again.
-//! AWS: s3:GetObject, s3:ListBucket, dynamodb:GetItem, dynamodb:UpdateItem, states:DescribeExecution (standby region).
+//! AWS: s3:ListBucket, s3:GetObject, s3:GetObjectVersion, s3:PutObject, dynamodb:BatchGetItem, dynamodb:GetItem, dynamodb:UpdateItem,
+//!      dynamodb:Query, dynamodb:BatchWriteItem, states:DescribeExecution (standby region).
 
 use std::sync::Arc;
 

@@ -3,8 +3,10 @@
 //! Converges: reads only; a phase of the failover that would be refused later is refused now, while nothing has happened yet.
 //! Refuses:   when a standby is missing or broken, a lag is too high, a quota too small, an image gone.
 //! Leaves behind on failure: nothing.
-//! AWS: rds:DescribeDBInstances, cloudwatch:GetMetricData, autoscaling:DescribeAutoScalingGroups, servicequotas:GetServiceQuota,
-//!      ec2:DescribeInstances, ec2:DescribeImages, ec2:DescribeLaunchTemplateVersions, elasticache:DescribeGlobalReplicationGroups (standby region).
+//! AWS: rds:DescribeDBInstances, cloudwatch:GetMetricData, autoscaling:DescribeAutoScalingGroups, autoscaling:DescribeScalingActivities,
+//!      servicequotas:GetServiceQuota, ec2:DescribeInstances, ec2:DescribeInstanceTypes, ec2:DescribeImages,
+//!      ec2:DescribeLaunchTemplateVersions, elasticache:DescribeGlobalReplicationGroups, elasticache:DescribeReplicationGroups, dynamodb:Query,
+//!      dynamodb:DeleteItem (standby region).
 
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@
 //! Refuses:   a standby that is a primary already and that no failover of this service has made one; a replica whose old primary is neither proven fenced nor accepted by name as unfenced, and one whose lag
 //!            is above the plan's maximum or unknown, unless the plan or a person accepted that.
 //! Leaves behind on failure: replicas that were already promoted (a promotion cannot be undone).
-//! AWS: rds:DescribeDBInstances, rds:PromoteReadReplica, cloudwatch:GetMetricData (standby region).
+//! AWS: rds:DescribeDBInstances, rds:PromoteReadReplica, cloudwatch:GetMetricData, dynamodb:Query, dynamodb:DeleteItem (standby region).
 
 use std::collections::BTreeMap;
 

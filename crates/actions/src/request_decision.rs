@@ -3,7 +3,8 @@
 //! Converges: a question is put once per run and answered once; the first answer wins, also over silence.
 //! Refuses:   to take silence for consent before a channel has accepted the message.
 //! Leaves behind on failure: the question, which the sweeper and the next call settle.
-//! AWS: dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:GetItem, sns:Publish, states:SendTaskSuccess (standby region).
+//! AWS: dynamodb:BatchGetItem, dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem, sns:Publish, secretsmanager:GetSecretValue,
+//!      states:SendTaskSuccess (standby region).
 
 use muster_core::ports::{Answer, Channels, Control, Decisions, Executions, Notes};
 use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Finding, Progress};

@@ -4,7 +4,8 @@
 //! Converges: a group that is large enough is left alone; one that is larger is not made smaller.
 //! Refuses:   nothing.
 //! Leaves behind on failure: groups that were made larger; `stand-down` gives them their former size.
-//! AWS: autoscaling:DescribeAutoScalingGroups, autoscaling:DescribeScalingActivities, autoscaling:UpdateAutoScalingGroup (standby region; primary region for background work).
+//! AWS: autoscaling:DescribeAutoScalingGroups, autoscaling:DescribeScalingActivities, autoscaling:UpdateAutoScalingGroup (standby region;
+//!      primary region for background work).
 
 use std::collections::BTreeMap;
 

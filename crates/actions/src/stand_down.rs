@@ -3,9 +3,11 @@
 //! Converges: what is as it was is left alone.
 //! Refuses:   to touch anything once a promotion has begun: half of a failover undone is worse than a failover.
 //! Leaves behind on failure: what could not be undone, in the report.
-//! AWS: rds:DescribeDBInstances, autoscaling:DescribeAutoScalingGroups, autoscaling:UpdateAutoScalingGroup, ssm:GetParameters,
-//!      elasticache:DescribeGlobalReplicationGroups, elasticache:FailoverGlobalReplicationGroup, ssm:PutParameter, ec2:DescribeLaunchTemplateVersions, ec2:CreateLaunchTemplateVersion, ec2:ModifyLaunchTemplate (standby region);
-//!      rds:ModifyDBInstance and SQL inside the VPC (primary region).
+//! AWS: rds:DescribeDBInstances, autoscaling:DescribeAutoScalingGroups, autoscaling:DescribeScalingActivities,
+//!      autoscaling:UpdateAutoScalingGroup, ssm:GetParameters, ssm:PutParameter, elasticache:DescribeGlobalReplicationGroups,
+//!      elasticache:DescribeReplicationGroups, elasticache:FailoverGlobalReplicationGroup, ec2:DescribeLaunchTemplateVersions,
+//!      ec2:CreateLaunchTemplateVersion, ec2:ModifyLaunchTemplate, secretsmanager:GetSecretValue, dynamodb:GetItem, dynamodb:DeleteItem
+//!      (standby region); rds:DescribeDBInstances, rds:ModifyDBInstance, and SQL inside the VPC (primary region).
 
 use std::sync::Arc;
 

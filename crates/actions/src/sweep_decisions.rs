@@ -4,7 +4,7 @@
 //! Converges: the first answer wins; a token that nobody waits for any more is left alone.
 //! Refuses:   nothing.
 //! Leaves behind on failure: nothing; the next minute's call goes on.
-//! AWS: dynamodb:Query, dynamodb:UpdateItem, states:SendTaskSuccess (standby region).
+//! AWS: dynamodb:Query, dynamodb:GetItem, dynamodb:UpdateItem, s3:ListBucket, s3:GetObject, states:SendTaskSuccess (standby region).
 
 use muster_core::ports::{Answer, Decisions, Executions, Notes, Plans, Question, RunRegistry, Samples};
 use muster_core::{Action, ActionError, Clock, Conduct, Duration, Lane, Progress};

@@ -3,8 +3,8 @@
 //! Converges: a value that is right already is not written again.
 //! Refuses:   nothing; a reference that cannot be resolved is a permanent failure.
 //! Leaves behind on failure: values that were written; `stand-down` writes the former ones back.
-//! AWS: rds:DescribeDBInstances, elasticache:DescribeGlobalReplicationGroups, ssm:GetParameters, ssm:PutParameter,
-//!      ec2:DescribeLaunchTemplateVersions, ec2:CreateLaunchTemplateVersion, ec2:ModifyLaunchTemplate (standby region).
+//! AWS: rds:DescribeDBInstances, elasticache:DescribeGlobalReplicationGroups, elasticache:DescribeReplicationGroups, ssm:GetParameters,
+//!      ssm:PutParameter, ec2:DescribeLaunchTemplateVersions, ec2:CreateLaunchTemplateVersion, ec2:ModifyLaunchTemplate (standby region).
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,7 @@
 //! Converges: reads only; a check that fails is asked again until its patience ends.
 //! Refuses:   data that does not answer as the plan wants.
 //! Leaves behind on failure: nothing.
-//! AWS: rds:DescribeDBInstances, and SQL inside the VPC (standby region).
+//! AWS: rds:DescribeDBInstances, secretsmanager:GetSecretValue, and SQL inside the VPC (standby region).
 
 use muster_core::ports::{DatabaseRole, Databases, Sql, SqlTarget};
 use muster_core::{Action, ActionError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Progress};

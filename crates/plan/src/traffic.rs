@@ -145,3 +145,13 @@ pub enum RecordType {
     #[serde(rename = "AAAA")]
     Aaaa,
 }
+
+impl RecordType {
+    /// As DNS writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RecordType::A => "A",
+            RecordType::Aaaa => "AAAA",
+        }
+    }
+}

@@ -67,6 +67,8 @@ pub struct SqlTarget {
     pub database: DatabaseId,
     /// `host:port`.
     pub endpoint: Arc<str>,
+    /// The database inside the server to connect to; without it, `postgres`, which every server has.
+    pub dbname: Option<Arc<str>>,
     /// The name or ARN of the secret that holds the user and the password; never the password.
     pub credentials: Option<Arc<str>>,
 }
@@ -96,7 +98,8 @@ pub trait Sql {
     /// How many sessions of clients (not Muster's, not the server's own) are connected.
     async fn client_sessions(&self, target: &SqlTarget) -> Result<u64, CallError>;
 
-    /// Sets `default_transaction_read_only` for the server. Idempotent. A session can override it: not a fence by itself.
+    /// Sets `default_transaction_read_only` for the target's database, or lifts it again. Idempotent. It holds for new sessions, and a
+    /// session can override it: not a fence by itself.
     async fn set_read_only(&self, target: &SqlTarget, read_only: bool) -> Result<(), CallError>;
 
     /// Ends every client session (`pg_terminate_backend`). Idempotent.

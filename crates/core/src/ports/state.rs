@@ -31,10 +31,14 @@ pub struct ControlState {
 pub trait Control {
     /// Kill switch and epoch, in one strongly consistent read.
     async fn read_control(&self, service: &str, lane: Lane) -> Result<ControlState, CallError>;
+
+    /// Sets the installation's kill switch, whoever has set it before; `None` clears it. Idempotent.
+    async fn write_kill_switch(&self, switch: Option<&KillSwitch>) -> Result<(), CallError>;
 }
 
 /// The run that holds a lane's lock.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct OpenRun {
     /// The run.
     pub run: Run,
@@ -45,7 +49,8 @@ pub struct OpenRun {
 }
 
 /// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Closing {
     /// The run.
     pub run: RunId,

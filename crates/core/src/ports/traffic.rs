@@ -103,9 +103,26 @@ pub trait Resolver {
     async fn resolve(&self, name: &str) -> Result<BTreeSet<String>, CallError>;
 }
 
+/// An alias record of Route 53, as it is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AliasRecord<'a> {
+    /// The record's name, without a dot at its end.
+    pub name: &'a str,
+    /// The identifier of its hosted zone.
+    pub zone: &'a str,
+    /// `A` or `AAAA`.
+    pub record_type: &'a str,
+    /// The DNS name that it points to.
+    pub target: &'a str,
+    /// The hosted zone of the target's own region.
+    pub target_zone: &'a str,
+    /// Whether Route 53 looks at the target's own health.
+    pub evaluate_target_health: bool,
+}
+
 /// Route 53's control plane, which lives in us-east-1.
 pub trait Dns {
     /// Points a record at a target by `ChangeResourceRecordSets` (`UPSERT`). Idempotent. Returns when the change is
     /// accepted, not when it is `INSYNC`.
-    async fn upsert_alias(&self, zone: &str, record: &str, target: &str, target_zone: &str) -> Result<(), CallError>;
+    async fn upsert_alias(&self, alias: AliasRecord<'_>) -> Result<(), CallError>;
 }

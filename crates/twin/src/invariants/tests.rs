@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use muster_core::ports::{Control, Databases, Dns, GroupSize, KillSwitch, LaunchTemplates, MetricWriter, OpenRun, Parameters, RunRegistry, ScalingGroups};
+use muster_core::ports::{
+    AliasRecord, Control, Databases, Dns, GroupSize, KillSwitch, LaunchTemplates, MetricWriter, OpenRun, Parameters, RunRegistry, ScalingGroups,
+};
 use muster_core::{DatabaseId, Evidence, Journaled, LaunchTemplateId, Override, ParameterId, ScalingGroupId};
 use muster_plan::RegionRole;
 
@@ -118,7 +120,15 @@ fn two_a_rewritten_record_is_looked_at_too() {
     });
     on(&plan, &Scenario::quiet(1), async |twin: Rc<Twin>| {
         let world = opened(&twin, "region-failover").await;
-        world.upsert_alias("Z123", "portal.example.com", "alb-2.us-west-2.elb.amazonaws.com", "Z2").await.unwrap();
+        let alias = AliasRecord {
+            name: "portal.example.com",
+            zone: "Z123",
+            record_type: "A",
+            target: "alb-2.us-west-2.elb.amazonaws.com",
+            target_zone: "Z2",
+            evaluate_target_health: false,
+        };
+        world.upsert_alias(alias).await.unwrap();
         assert_eq!(violated(&twin), Some(2));
     });
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use muster_core::ports::{
-    Answer, Channels, Closing, Control, ControlState, Decisions, ExecutionState, Executions, LaneState, Ledger, Message, Notes, OpenRun, Plans, Question,
-    Recipient, Reports, RunRegistry, Sample, Samples, StartedPlan,
+    Answer, Channels, Closing, Control, ControlState, Decisions, ExecutionState, Executions, KillSwitch, LaneState, Ledger, Message, Notes, OpenRun, Plans,
+    Question, Recipient, Reports, RunRegistry, Sample, Samples, StartedPlan,
 };
 use muster_core::{Body, CallError, CallFault, Entry, Lane, PlanPin, Region, RunId, Timestamp};
 use muster_plan::{Plan, RegionRole};
@@ -35,6 +35,14 @@ impl Control for World {
         self.table("dynamodb:TransactGetItems", service, |estate| {
             let kill_switch = estate.memory.kill_switch.as_ref().map(|(switch, _)| switch.clone());
             Ok(ControlState { kill_switch, epoch: estate.memory.epoch(&service.into(), lane) })
+        })
+        .await
+    }
+
+    async fn write_kill_switch(&self, switch: Option<&KillSwitch>) -> Result<(), CallError> {
+        self.table("dynamodb:PutItem", "kill switch", |estate| {
+            estate.memory.kill_switch = switch.map(|switch| (switch.clone(), estate.now));
+            Ok(())
         })
         .await
     }

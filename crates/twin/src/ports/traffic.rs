@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use muster_core::ports::{AlarmState, Alarms, Datapoint, Dns, Http, HttpAnswer, MetricQuery, MetricWriter, Metrics, Resolver, Vantage};
+use muster_core::ports::{AlarmState, Alarms, AliasRecord, Datapoint, Dns, Http, HttpAnswer, MetricQuery, MetricWriter, Metrics, Resolver, Vantage};
 use muster_core::{CallError, Duration, Region};
 use muster_plan::{RegionRole, Source};
 
@@ -85,7 +85,8 @@ impl Resolver for World {
 }
 
 impl Dns for World {
-    async fn upsert_alias(&self, zone: &str, record: &str, target: &str, _target_zone: &str) -> Result<(), CallError> {
+    async fn upsert_alias(&self, alias: AliasRecord<'_>) -> Result<(), CallError> {
+        let AliasRecord { name: record, zone, target, .. } = alias;
         let region: Region = ROUTE_53.parse().unwrap_or_else(|_| self.region(self.here()));
         let run = self.journal_run();
         self.mutate(control("route53:ChangeResourceRecordSets", &region, record).changing(), |estate| {
