@@ -20,6 +20,25 @@ rehearse: ## Fails a service over in virtual time and writes a report (PLAN=...,
 build: ## Builds the muster command, optimised: target/release/muster
 	$(CARGO) build --locked --release --package muster-cli
 
+.PHONY: build-account
+build-account: ## The same, with the commands that talk to AWS
+	$(CARGO) build --locked --release --package muster-cli --features account
+
+# The functions as they are deployed. cargo-lambda brings zig, which links for the C library of Lambda's runtime, whatever runs here.
+ARCHITECTURE ?= arm64
+LAMBDA_TARGET = $(if $(filter arm64,$(ARCHITECTURE)),aarch64,x86_64)-unknown-linux-gnu
+FUNCTIONS_TARGET ?= $(CURDIR)/target
+
+.PHONY: functions
+functions: $(BIN)/packaging ## Builds the Lambda functions for deployment: target/lambda/NAME (ARCHITECTURE=arm64 or x86_64)
+	rustup target add $(LAMBDA_TARGET)
+	PATH="$(BIN)/lambda/bin:$(PATH)" CARGO_TARGET_DIR=$(FUNCTIONS_TARGET) $(BIN)/lambda/bin/cargo-lambda lambda build --locked --profile function --package muster-functions --target $(LAMBDA_TARGET) --lambda-dir target/lambda
+
+$(BIN)/packaging: tests/stack/packaging.txt
+	python3 -m venv $(BIN)/lambda
+	$(BIN)/lambda/bin/pip install --quiet --disable-pip-version-check --requirement tests/stack/packaging.txt
+	touch $@
+
 .PHONY: test
 test: ## Runs every test
 	$(CARGO) test --locked --workspace --all-features
@@ -97,6 +116,7 @@ local-stop: $(BIN)/aws/python ## Ends what `make local` started, and removes it
 .PHONY: stack-binaries
 stack-binaries:
 	$(STACK_CARGO) build --quiet --locked --package muster-functions
+	$(STACK_CARGO) build --quiet --locked --package muster-cli --features account
 	$(STACK_CARGO) build --quiet --locked --package muster-plan --features authoring --example canonical
 
 $(BIN)/aws/python: tests/stack/requirements.txt tests/stack/constraints.txt

@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::ending::conclude;
+#[cfg(feature = "account")]
+use crate::push;
 use crate::{asl, check, completions, faults, flows, rehearse, schema};
 
 const EXAMPLES: &str = "\
@@ -72,6 +74,22 @@ Exit codes:
   1  it failed, timed out or was aborted
   2  wrong usage, a wrong machine, or a task without a recorded result";
 
+#[cfg(feature = "account")]
+const PUSH_EXAMPLES: &str = "\
+Examples:
+  muster push plan.yaml --stack muster-live --dry-run
+      What would change? Are all resources there, and tagged?
+  muster push plan.yaml --stack muster-live
+      The same, then a question, then the plan is in force.
+
+Credentials are found as the AWS command line finds them. The stack is looked
+for in the plan's standby region. Runs that are open keep the plan that they
+were opened with.
+
+Exit codes:
+  0  the plan is in force, or would be
+  2  wrong usage, a wrong plan, no such stack, or resources that Muster may not touch";
+
 /// Disaster recovery on AWS, from a plan: checked, rehearsed, proven.
 ///
 /// A plan says what one service consists of and how it is recovered. Muster
@@ -101,6 +119,10 @@ enum Command {
     Faults,
     /// List the flows: built and planned, and what starts them
     Flows,
+    /// Put a plan in force on an installation in your account
+    #[cfg(feature = "account")]
+    #[command(after_long_help = PUSH_EXAMPLES)]
+    Push(Push),
     /// Print the JSON Schema of plans or of reports
     Schema {
         /// Of what
@@ -154,6 +176,24 @@ pub(crate) struct Rehearse {
     pub(crate) out: Option<PathBuf>,
 }
 
+/// The arguments of `muster push`.
+#[cfg(feature = "account")]
+#[derive(Debug, Args)]
+pub(crate) struct Push {
+    /// The plan, in YAML
+    #[arg(value_name = "PLAN", value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    /// The installation's CloudFormation stack
+    #[arg(long, value_name = "NAME", default_value = "muster-live")]
+    pub(crate) stack: String,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short = 'y')]
+    pub(crate) yes: bool,
+}
+
 /// The arguments of `muster asl`.
 #[derive(Debug, Args)]
 pub(crate) struct Asl {
@@ -185,6 +225,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Rehearse(arguments) => rehearse::run(arguments),
         Command::Faults => faults::run(),
         Command::Flows => flows::run(),
+        #[cfg(feature = "account")]
+        Command::Push(arguments) => push::run(arguments),
         Command::Schema { document } => schema::run(*document),
         Command::Asl(arguments) => asl::run(arguments),
         Command::Completions { shell } => completions::run(*shell),

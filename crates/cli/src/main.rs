@@ -2,6 +2,8 @@
 
 mod asl;
 mod card;
+#[cfg(feature = "account")]
+mod changes;
 mod check;
 mod cli;
 mod completions;
@@ -13,6 +15,8 @@ mod live;
 mod output;
 mod pace;
 mod plan_file;
+#[cfg(feature = "account")]
+mod push;
 mod rehearse;
 mod rehearse_many;
 mod schema;

@@ -1,0 +1,10 @@
+//! The real templates, the real binaries and the real state machines on the local stack: `make end-to-end`.
+//!
+//! Each test has a stack of its own, in a directory of its own, and ends it. IAM is enforced: every function runs under its own role.
+#![allow(clippy::unwrap_used)] // also in the functions that tests share
+
+mod beside_the_rehearsal;
+mod ends;
+mod failover;
+mod stack;
+mod starts;

@@ -1,0 +1,267 @@
+//! A local stack, and what a test does with it.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use aws_sdk_sfn::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_sfn::types::ExecutionStatus;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use muster_aws::{Aws, Settings};
+use muster_core::Lane;
+use muster_core::ports::{LaneState, RunRegistry};
+use muster_plan::Plan;
+use serde_json::{Value, json};
+
+/// A run takes one or two minutes; ten times as long is a failure.
+const PATIENCE: Duration = Duration::from_mins(8);
+
+/// A local stack. Dropping it ends every process that it started and removes its files.
+pub(crate) struct Stack {
+    directory: PathBuf,
+    state: Value,
+    sdk: SdkConfig,
+    /// The same adapters as the functions have, with an operator's keys.
+    pub(crate) aws: Aws,
+}
+
+/// An execution that has ended.
+pub(crate) struct Ended {
+    pub(crate) arn: String,
+    pub(crate) status: ExecutionStatus,
+    pub(crate) output: Value,
+    pub(crate) error: String,
+}
+
+impl Stack {
+    /// Starts a stack with a variant of the plan: `automatic`, `holding` or `veto`. `name` is the test's.
+    pub(crate) fn start(variant: &str, name: &str) -> Self {
+        let directory = std::env::temp_dir().join(format!("muster-end-to-end-{}-{name}", std::process::id()));
+        let target = variable("MUSTER_STACK_TARGET");
+        run_stack(&directory, &["start", "--plan", variant, "--target", &target]);
+        let state: Value = serde_json::from_slice(&std::fs::read(directory.join("stack.json")).unwrap()).unwrap();
+        let credentials = Credentials::new(text(&state, "/environment/AWS_ACCESS_KEY_ID"), text(&state, "/environment/AWS_SECRET_ACCESS_KEY"), None, None, "test");
+        let sdk = SdkConfig::builder()
+            .behavior_version(aws_sdk_sfn::config::BehaviorVersion::latest())
+            .region(Region::new(text(&state, "/regions/standby")))
+            .endpoint_url(text(&state, "/endpoint"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build();
+        let settings = Settings {
+            table: text(&state, "/outputs/Table"),
+            bucket: text(&state, "/outputs/Bucket"),
+            home: text(&state, "/regions/standby").parse().unwrap(),
+            here: text(&state, "/regions/standby").parse().unwrap(),
+            flow_arn_prefix: text(&state, "/outputs/FlowArnPrefix"),
+            dns: Some(text(&state, "/dns").parse().unwrap()),
+        };
+        Stack { directory, aws: Aws::new(settings, &sdk), sdk, state }
+    }
+
+    /// One of the things that stack.json says.
+    pub(crate) fn text(&self, pointer: &str) -> String {
+        text(&self.state, pointer)
+    }
+
+    /// Does what an operator does with `stack.py`.
+    pub(crate) fn operate(&self, arguments: &[&str]) -> String {
+        run_stack(&self.directory, arguments)
+    }
+
+    /// The plan in force, as it was filled in for this stack.
+    pub(crate) fn plan(&self) -> Plan {
+        let text = std::fs::read(self.text("/plan")).unwrap();
+        muster_plan::load("plan.yaml", &text).plan.unwrap()
+    }
+
+    /// Puts a changed plan in force.
+    pub(crate) fn push(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.text("/plan")).unwrap();
+        assert!(text.contains(from), "{from}");
+        let file = self.directory.join("changed.yaml");
+        std::fs::write(&file, text.replacen(from, to, 1)).unwrap();
+        let muster = PathBuf::from(variable("MUSTER_STACK_TARGET")).join("muster");
+        let pushed = Command::new(muster).args(["push", "--yes", "--stack", "muster-live"]).arg(&file).envs(self.environment()).output().unwrap();
+        assert!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
+    }
+
+    /// What an operator's shell has set.
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        self.state["environment"].as_object().unwrap().iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
+    }
+
+    /// The primary region falls silent, and both probes have seen it for long enough.
+    pub(crate) fn lose_the_primary(&self) {
+        self.operate(&["dark", "primary"]);
+        // The plan wants five seconds of failing samples.
+        for _ in 0..3 {
+            self.operate(&["probe"]);
+            std::thread::sleep(Duration::from_secs(3));
+        }
+    }
+
+    /// The alarm's event, as CloudWatch sends it. Nothing else of the alarm.
+    pub(crate) fn send_alarm(&self) {
+        self.control("/event", Some(&json!({ "alarm": self.text("/alarm"), "region": self.text("/regions/standby") })));
+    }
+
+    /// Starts the failover with an input, as from the console.
+    pub(crate) async fn start_flow(&self, input: &Value) -> String {
+        let machine = self.text("/outputs/RegionFailoverStateMachineArn");
+        let started = self.step_functions().start_execution().state_machine_arn(machine).input(input.to_string()).send().await.unwrap();
+        started.execution_arn
+    }
+
+    /// What an operator writes in the console.
+    pub(crate) fn order(&self) -> Value {
+        json!({ "service": self.text("/service"), "by": "Ann", "reason": "the region is down" })
+    }
+
+    /// The executions of the failover, newest first.
+    pub(crate) async fn executions(&self) -> Vec<String> {
+        let machine = self.text("/outputs/RegionFailoverStateMachineArn");
+        let listed = self.step_functions().list_executions().state_machine_arn(machine).send().await.unwrap();
+        listed.executions.into_iter().map(|execution| execution.execution_arn).collect()
+    }
+
+    /// The only execution, once there is one.
+    pub(crate) async fn only_execution(&self) -> String {
+        let began = Instant::now();
+        loop {
+            if let [only] = &self.executions().await[..] {
+                return only.clone();
+            }
+            assert!(began.elapsed() < PATIENCE, "no execution was started");
+            pause().await;
+        }
+    }
+
+    /// Waits for an execution's end.
+    pub(crate) async fn end_of(&self, arn: &str) -> Ended {
+        let began = Instant::now();
+        loop {
+            let described = self.step_functions().describe_execution().execution_arn(arn).send().await.unwrap();
+            if described.status != ExecutionStatus::Running {
+                let output = described.output.as_deref().map(|text| serde_json::from_str(text).unwrap()).unwrap_or_default();
+                let error = format!("{} {}", described.error.unwrap_or_default(), described.cause.unwrap_or_default());
+                return Ended { arn: arn.to_owned(), status: described.status, output, error };
+            }
+            assert!(began.elapsed() < PATIENCE, "still running: {:?}", self.entered(arn).await);
+            pause().await;
+        }
+    }
+
+    /// The states that an execution has entered, in order, each as often as it was.
+    pub(crate) async fn entered(&self, arn: &str) -> Vec<String> {
+        let client = self.step_functions();
+        let mut pages = client.get_execution_history().execution_arn(arn).into_paginator().send();
+        let mut entered = Vec::new();
+        while let Some(page) = pages.next().await {
+            entered.extend(page.unwrap().events.into_iter().filter_map(|event| event.state_entered_event_details).map(|details| details.name));
+        }
+        entered
+    }
+
+    /// Waits until an execution has entered a state.
+    pub(crate) async fn reaches(&self, arn: &str, state: &str) {
+        let began = Instant::now();
+        while !self.entered(arn).await.iter().any(|entered| entered == state) {
+            assert!(began.elapsed() < PATIENCE, "{state} was not reached: {:?}", self.entered(arn).await);
+            pause().await;
+        }
+    }
+
+    /// Stops an execution, as in the console.
+    pub(crate) async fn stop(&self, arn: &str) {
+        self.step_functions().stop_execution().execution_arn(arn).error("Console").cause("stopped by an operator").send().await.unwrap();
+    }
+
+    /// The lane of the service's failovers.
+    pub(crate) async fn lane(&self) -> LaneState {
+        self.aws.read_lane(&self.text("/service"), Lane::Recover).await.unwrap()
+    }
+
+    /// The reports in the bucket, as JSON.
+    pub(crate) async fn reports(&self) -> Vec<Value> {
+        let client = aws_sdk_s3::Client::new(&self.sdk);
+        let bucket = self.text("/outputs/Bucket");
+        let listed = client.list_objects_v2().bucket(&bucket).prefix("reports/").send().await.unwrap();
+        let mut reports = Vec::new();
+        for key in listed.contents().iter().filter_map(|object| object.key()).filter(|key| key.ends_with(".json")) {
+            let object = client.get_object().bucket(&bucket).key(key).send().await.unwrap();
+            reports.push(serde_json::from_slice(&object.body.collect().await.unwrap().into_bytes()).unwrap());
+        }
+        reports
+    }
+
+    /// Calls of functions that reached AWS: of one action, with their faults.
+    pub(crate) fn calls(&self, action: &str) -> Vec<Value> {
+        let all = self.control("/calls?since=0", None);
+        all["calls"].as_array().unwrap().iter().filter(|call| call["action"] == action).cloned().collect()
+    }
+
+    /// Lets the next call of an action go wrong: `applied`, `lost`, `throttled`, `kill`.
+    pub(crate) fn fault(&self, kind: &str, action: &str) {
+        self.control("/fault", Some(&json!({ "kind": kind, "action": action })));
+    }
+
+    /// The stack's own interface.
+    fn control(&self, path: &str, body: Option<&Value>) -> Value {
+        let address = self.text("/control").replace("http://", "");
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let body = body.map(Value::to_string);
+        let method = if body.is_some() { "POST" } else { "GET" };
+        let body = body.unwrap_or_default();
+        write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, content) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(" 200 "), "{method} {path}: {head} {content}");
+        serde_json::from_str(content).unwrap()
+    }
+
+    fn step_functions(&self) -> aws_sdk_sfn::Client {
+        aws_sdk_sfn::Client::new(&self.sdk)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Ok(log) = std::fs::read_to_string(self.directory.join("emulator.log"))
+        {
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("the end of the emulators' log:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
+        }
+        run_stack(&self.directory, &["stop"]);
+    }
+}
+
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(500)).await;
+}
+
+fn variable(name: &str) -> String {
+    #[expect(clippy::disallowed_methods, reason = "the test's own configuration: `make end-to-end` sets it")]
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `make end-to-end`"))
+}
+
+fn text(state: &Value, pointer: &str) -> String {
+    state.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("stack.json has no {pointer}")).to_owned()
+}
+
+fn run_stack(directory: &std::path::Path, arguments: &[&str]) -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/stack/stack.py");
+    let done = Command::new(variable("MUSTER_STACK_PYTHON")).arg(script).arg("--state").arg(directory).args(arguments).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&done.stdout).into_owned(), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "stack.py {arguments:?}: {out}\n{err}");
+    out
+}
+
+/// Runs an asynchronous test.
+pub(crate) fn wait_for<T>(test: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
+}

@@ -1,0 +1,33 @@
+"""The stack's plan: `plan.yaml` with its variables filled in, compiled by Muster itself."""
+
+import pathlib
+import string
+import subprocess
+from json import loads
+from typing import Any
+
+ACCEPTED_LAG = '{kind: lastKnown, within: 3m, upTo: 2m, by: VP Engineering, reason: "The primary being dark is the case this plan is for"}'
+ACCEPTED_FENCE = (
+    '{kind: accept, by: VP Engineering, reason: "A primary that nobody can reach takes no writes from clients; what it holds is reconciled when it returns"}'
+)
+
+#: What differs between the variants of the plan.
+VARIANTS: dict[str, dict[str, str]] = {
+    # Nobody is asked, and what cannot be proven about a dark primary was accepted beforehand.
+    "automatic": {"DECISION": "{kind: automatic}", "LAG_WHEN_UNKNOWN": ACCEPTED_LAG, "FENCE_WHEN_UNREACHABLE": ACCEPTED_FENCE, "HOLD": "1m"},
+    # No standing acceptance: a run holds when the primary is dark.
+    "holding": {"DECISION": "{kind: automatic}", "LAG_WHEN_UNKNOWN": "{kind: hold}", "FENCE_WHEN_UNREACHABLE": "{kind: hold}", "HOLD": "2m"},
+    # It fails over unless somebody says no.
+    "veto": {"DECISION": "{kind: veto, window: 30s}", "LAG_WHEN_UNKNOWN": ACCEPTED_LAG, "FENCE_WHEN_UNREACHABLE": ACCEPTED_FENCE, "HOLD": "1m"},
+}
+
+
+def fill(template: pathlib.Path, variant: str, variables: dict[str, str]) -> str:
+    """The plan's YAML; a variable that is missing is an error."""
+    return string.Template(template.read_text()).substitute(VARIANTS[variant] | variables)
+
+
+def compile_plan(compiler: pathlib.Path, plan: pathlib.Path) -> dict[str, Any]:
+    """The canonical JSON, as a run pins it."""
+    compiled: dict[str, Any] = loads(subprocess.run([compiler, plan], check=True, capture_output=True, text=True).stdout)
+    return compiled
