@@ -1,5 +1,7 @@
 //! The functions as Lambda runs them: an event in, an answer or an error out, and what is left in the log.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
 mod support;
 
 use serde_json::{Value, json};

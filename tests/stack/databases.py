@@ -1,7 +1,8 @@
 """Two PostgreSQL servers: the primary of one region and its streaming replica in the other.
 
-They stand for what RDS runs. Servers are started as an ordinary user (PostgreSQL refuses to run as root), listen on 127.0.0.1
-only, and live in a directory of their own that is removed with them.
+They stand for what RDS runs. Servers are started as an ordinary user (PostgreSQL refuses to run as root), listen on the
+loopback interface only, and live in a directory of their own that is removed with them. Both have one port and each an address, as on RDS: what
+a workload is told of its database is a host.
 """
 
 import os
@@ -38,12 +39,13 @@ class Server:
     instance: str
     region: str
     directory: str
+    address: str
     port: int
 
     @property
     def endpoint(self) -> dict[str, object]:
         """As DescribeDBInstances shows it."""
-        return {"Address": "127.0.0.1", "Port": self.port}
+        return {"Address": self.address, "Port": self.port}
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -72,15 +74,15 @@ def _run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, check=True, capture_output=True, text=True, user=owner(), cwd="/", **options)  # type: ignore[call-overload]
 
 
-def psql(port: int, script: str, database: str = "postgres") -> str:
+def psql(server: Server, script: str, database: str = "postgres") -> str:
     """A script, as the server's own administrator (not reachable for functions: they have no such password)."""
     return _run("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1",
-                f"--dbname=postgresql://rdsadmin:rdsadmin@127.0.0.1:{port}/{database}", input=script).stdout.strip()
+                f"--dbname=postgresql://rdsadmin:rdsadmin@{server.address}:{server.port}/{database}", input=script).stdout.strip()
 
 
-def create(root: pathlib.Path, instance: str, region: str, port: int) -> Server:
+def create(root: pathlib.Path, instance: str, region: str, address: str, port: int) -> Server:
     """A new primary, started, with the tables of the plan's checks."""
-    server = Server(instance, region, str(root / instance), port)
+    server = Server(instance, region, str(root / instance), address, port)
     password = root / "rdsadmin"
     password.write_text("rdsadmin")
     _hand_over(root)
@@ -91,15 +93,15 @@ def create(root: pathlib.Path, instance: str, region: str, port: int) -> Server:
     configure(server)
     admit(server, True)
     start(server)
-    psql(port, SCHEMA)
+    psql(server, SCHEMA)
     return server
 
 
-def replicate(root: pathlib.Path, primary: Server, instance: str, region: str, port: int) -> Server:
+def replicate(root: pathlib.Path, primary: Server, instance: str, region: str, address: str) -> Server:
     """A streaming replica of `primary`, started."""
-    server = Server(instance, region, str(root / instance), port)
+    server = Server(instance, region, str(root / instance), address, primary.port)
     _run(binary("pg_basebackup"), "--pgdata", server.directory, "--write-recovery-conf", "--no-sync", "--checkpoint=fast",
-         f"--dbname=postgresql://replicator:replicator@127.0.0.1:{primary.port}")
+         f"--dbname=postgresql://replicator:replicator@{primary.address}:{primary.port}")
     configure(server)
     start(server)
     return server
@@ -107,7 +109,7 @@ def replicate(root: pathlib.Path, primary: Server, instance: str, region: str, p
 
 def configure(server: Server) -> None:
     settings = f"""
-listen_addresses = '127.0.0.1'
+listen_addresses = '{server.address}'
 port = {server.port}
 unix_socket_directories = ''
 fsync = off
@@ -139,7 +141,7 @@ def _write(server: Server, name: str, text: str) -> None:
 def admit(server: Server, clients: bool) -> None:
     """What the security groups let in: everybody, or Muster alone. As on AWS, sessions that exist are not cut."""
     who = "all" if clients else f"{MUSTER},rdsadmin"
-    _write(server, "pg_hba.conf", f"host all {who} 127.0.0.1/32 scram-sha-256\nhost replication replicator 127.0.0.1/32 scram-sha-256\n")
+    _write(server, "pg_hba.conf", f"host all {who} 127.0.0.0/8 scram-sha-256\nhost replication replicator 127.0.0.0/8 scram-sha-256\n")
 
 
 def reload(server: Server) -> None:
@@ -174,7 +176,7 @@ def is_running(server: Server) -> bool:
 def lag_seconds(server: Server) -> float | None:
     """What CloudWatch calls ReplicaLag: how old the newest replayed transaction is. A primary has none, and neither has a
     replica whose source is gone: the metric stops."""
-    answer = psql(server.port, """select case when pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() then 0
+    answer = psql(server, """select case when pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() then 0
                                   else extract(epoch from now() - pg_last_xact_replay_timestamp()) end
                                   from pg_stat_wal_receiver where status = 'streaming' and pg_is_in_recovery()""")
     return float(answer) if answer else None

@@ -64,11 +64,12 @@ class World:
         return count
 
     def _database(self, where: dict[str, Any]) -> Any:
+        # A workload is told its database's host; the port is the engine's.
         def endpoint() -> str:
             responses.set_request_account_id(patches.ACCOUNT)
             responses.set_request_region(where["region"])
             parameter = ssm._parameters.get(where["parameter"])
-            return parameter["Value"] if parameter else ""
+            return f"{parameter['Value']}:{self.servers[0].port}" if parameter else ""
 
         return endpoint
 

@@ -128,7 +128,7 @@ def _configuration(account: Account, plan: Plan, servers: dict[str, databases.Se
         if item["kind"] == "ssmParameter":
             for region in _regions(plan):
                 account.client("ssm", region).put_parameter(
-                    Name=item["parameter"], Value=f"127.0.0.1:{server.port}", Type="String", Tags=tags(plan)
+                    Name=item["parameter"], Value=server.address, Type="String", Tags=tags(plan)
                 )
 
 

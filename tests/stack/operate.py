@@ -77,16 +77,29 @@ def questions(state: State) -> list[dict[str, Any]]:
 
 
 def decide(state: State, choice: str | None, by: str, reason: str) -> None:
-    """Answers every open question that takes this answer, as a person does: by the function answer-question."""
-    functions = account_of(state).client("lambda", state["regions"]["standby"])
+    """Lists what is asked; with an answer, gives it to every question that takes it, as the message says: by the function answer-question."""
     for question in questions(state):
-        about = f"{question['run']}  {question['name']}"
         if choice is None or choice not in question["choices"]:
-            print(f"{about}: {' or '.join(question['choices'])}; silence means {question['default']} at {question['deadline']}")
+            print(f"{question['run']}  {question['name']}: {' or '.join(question['choices'])}; silence means {question['default']} at {question['deadline']}")
             continue
         answer = {"service": question["service"], "run": question["run"], "question": question["name"], "choice": choice, "by": by, "reason": reason}
-        answered = functions.invoke(FunctionName=f"{state['stacks']['standby']}-answer-question", Payload=json.dumps(answer))
-        print(f"{about}: {answered['Payload'].read().decode()}")
+        print(json.dumps(invoke(state, "AnswerQuestionFunctionName", answer)))
+
+
+def invoke(state: State, output: str, payload: dict[str, Any]) -> Any:
+    """A function's answer, by the output of the stack that names it."""
+    client = account_of(state).client("lambda", state["regions"]["standby"])
+    answer = client.invoke(FunctionName=state["outputs"][output], Payload=json.dumps(payload).encode())
+    return json.loads(answer["Payload"].read())
+
+
+def deaf(state: State) -> None:
+    """From here on, no alarm's event reaches Muster: its rules are disabled."""
+    events = account_of(state).client("events", state["regions"]["standby"])
+    for rule in events.list_rules()["Rules"]:
+        if "aws.cloudwatch" in rule.get("EventPattern", ""):
+            events.disable_rule(Name=rule["Name"])
+            print(rule["Name"])
 
 
 def inbox(state: State) -> None:

@@ -403,7 +403,17 @@ def _step_functions() -> None:
             state = {**state, "TimeoutSeconds": seconds}
         return executed(state, raw_input, execution, context)
 
+    # What runs on a schedule keeps its rhythm: waits of EXPRESS machines are as long as they say, whatever SFN_WAIT_SCALE is.
+    waited = stepfunctions._execute_wait
+
+    def execute_wait(state: dict[str, Any], raw_input: Any, context: dict[str, Any] | None = None) -> Any:
+        machine = stepfunctions._state_machines.get((context or {}).get("StateMachine", {}).get("Id"))
+        if machine is not None and machine["type"] == "EXPRESS" and isinstance(state.get("Seconds"), int):
+            time.sleep(state["Seconds"] * (1 - stepfunctions._SFN_WAIT_SCALE))
+        return waited(state, raw_input, context)
+
     stepfunctions._execute_task = execute_task
+    stepfunctions._execute_wait = execute_wait
 
     # AWS/States counts executions by their end. (ministack counts none, and the template has alarms on them.)
     emitted = stepfunctions._emit_execution_status_event

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -20,12 +21,13 @@ import estate
 import operate
 import plans
 from aws import KEY, SECRET, Account
+from botocore.exceptions import EndpointConnectionError
 from state import Directory, end, free_port
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
 STACK, WITNESS = "muster-live", "muster-witness"
-#: The endpoints of the two regions: one port, since a DNS record has none, and two addresses of the loopback interface.
+#: The two regions' addresses for their application and their database: a name leads to an address, and not to a port.
 ADDRESSES = {"primary": "127.0.0.1", "standby": "127.0.0.2"}
 NAMES = {"primary": "portal-primary.basecoat.test", "standby": "portal-standby.basecoat.test", "public": "portal.basecoat.test"}
 
@@ -37,8 +39,8 @@ def start(directory: Directory, variant: str, target: pathlib.Path, waits: float
     began = time.monotonic()
     root = pathlib.Path(tempfile.mkdtemp(prefix="muster-stack-"))
     root.chmod(0o755)
-    ports = {name: free_port("127.0.0.1") for name in ("gateway", "control", "dns", "primary", "standby")}
-    ports["application"] = free_port(*ADDRESSES.values())
+    ports = {name: free_port("127.0.0.1") for name in ("gateway", "control", "dns")}
+    ports |= {name: free_port(*ADDRESSES.values()) for name in ("application", "database")}
     variables = {
         **{f"{role.upper()}_APP": f"http://{name}:{ports['application']}" for role, name in NAMES.items()},
         "PUBLIC_NAME": NAMES["public"],
@@ -55,11 +57,11 @@ def start(directory: Directory, variant: str, target: pathlib.Path, waits: float
 
     plan = read_plan()
     regions = plan["regions"]
-    primary = databases.create(root, plan["databases"][0]["primary"], regions["primary"], ports["primary"])
+    primary = databases.create(root, plan["databases"][0]["primary"], regions["primary"], ADDRESSES["primary"], ports["database"])
     directory.write(servers=[primary.as_json()])
-    standby = databases.replicate(root, primary, plan["databases"][0]["standby"]["id"], regions["standby"], ports["standby"])
+    standby = databases.replicate(root, primary, plan["databases"][0]["standby"]["id"], regions["standby"], ADDRESSES["standby"])
     directory.write(servers=[primary.as_json(), standby.as_json()])
-    say(began, f"PostgreSQL: {primary.instance} on port {primary.port}, its replica {standby.instance} on port {standby.port}")
+    say(began, f"PostgreSQL: {primary.instance} on {primary.address}, its replica {standby.instance} on {standby.address}, port {primary.port}")
 
     account = Account(f"http://127.0.0.1:{ports['gateway']}")
     emulate(directory, root, ports, plan, [primary, standby], account, waits)
@@ -234,6 +236,7 @@ def main() -> None:
         "watch": "where the runs are",
         "inbox": "what people were told",
         "reports": "fetch the reports",
+        "deaf": "let no alarm's event reach Muster",
     }
     for name, what in plain.items():
         commands.add_parser(name, help=what)
@@ -278,4 +281,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (EndpointConnectionError, urllib.error.URLError) as error:
+        raise SystemExit(f"the stack does not answer: {error}; end it with `stop`, and see its emulator.log") from None

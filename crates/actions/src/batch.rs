@@ -20,16 +20,19 @@ pub(crate) enum Pace {
     Soon,
     /// AWS needs minutes for it: looking more often than every five seconds finds nothing earlier that counts.
     Minutes,
-    /// No client waits for it, or it has one value a minute.
+    /// As `Minutes`, and AWS was asked not long ago for something that is never done sooner than this after it is asked for.
+    NotBefore(Duration),
+    /// No client waits for it, and it shows itself once a minute or takes minutes: nothing is lost by looking once a minute.
     Unhurried,
 }
 
 impl Pace {
-    const fn soonest(self) -> Duration {
+    fn soonest(self) -> Duration {
         match self {
             Pace::Soon => Duration::from_secs(2),
             Pace::Minutes => Duration::from_secs(5),
-            Pace::Unhurried => Duration::from_secs(20),
+            Pace::NotBefore(left) => left.max(Pace::Minutes.soonest()),
+            Pace::Unhurried => Duration::from_secs(60),
         }
     }
 }
@@ -58,6 +61,11 @@ impl Batch {
 
     pub(crate) fn pending(&mut self, resource: impl fmt::Display, what: impl Into<String>) {
         self.pending.push((resource.to_string(), what.into()));
+    }
+
+    /// How much is waited for so far.
+    pub(crate) fn waiting(&self) -> usize {
+        self.pending.len()
     }
 
     /// Its call is still to be made: the batch must be called again, whatever became of the others.
@@ -98,6 +106,7 @@ impl Batch {
             cx.saw(now, evidence.clone());
         }
         let stuck = self.refused.len() + self.failed.len();
+        let soonest = self.pace(pace).soonest();
         if self.queued == 0 && stuck > 0 {
             let refused = !self.refused.is_empty();
             let findings: Vec<Finding> = self.refused.into_iter().chain(self.failed).collect();
@@ -105,12 +114,18 @@ impl Batch {
         }
         if !self.pending.is_empty() {
             let also = if stuck > 0 { format!("; {stuck} cannot go on and will be reported") } else { String::new() };
-            return Ok(cx.wait(format!("{} of {} {reached}; {}{also}", self.done.len(), self.total(), waiting_for(&self.pending)), pace.soonest()));
+            return Ok(cx.wait(format!("{} of {} {reached}; {}{also}", self.done.len(), self.total(), waiting_for(&self.pending)), soonest));
         }
         if !self.transient.is_empty() {
             return Err(ActionError::Transient(self.transient.join("\n")));
         }
         Ok(Progress::done(format!("{reached}: {}", some(&self.done))))
+    }
+
+    /// What failed for a moment or has its turn still to come is not kept waiting for what the others wait for.
+    fn pace(&self, pace: Pace) -> Pace {
+        let goes_on = self.queued + self.transient.len() + self.refused.len() + self.failed.len() > 0;
+        if goes_on && matches!(pace, Pace::NotBefore(_)) { Pace::Minutes } else { pace }
     }
 
     fn total(&self) -> usize {
@@ -153,6 +168,21 @@ mod tests {
         batch.call_failed("c", error(CallFault::Denied));
         batch.land(Landed::Asked("d".into(), "promoting"));
         assert_eq!(counts(&batch), (1, 1, 1, 1));
+    }
+
+    #[test]
+    fn a_call_that_failed_for_a_moment_does_not_wait_for_what_takes_minutes() {
+        let later = Pace::NotBefore(Duration::from_secs(60));
+        let mut batch = Batch::default();
+        batch.land(Landed::Asked("a".into(), "promoting"));
+        assert_eq!(batch.pace(later).soonest(), Duration::from_secs(60));
+        batch.call_failed("b", error(CallFault::Throttled));
+        assert_eq!(batch.pace(later).soonest(), Duration::from_secs(5));
+        assert_eq!(Pace::NotBefore(Duration::ZERO).soonest(), Duration::from_secs(5));
+        let mut batch = Batch::default();
+        batch.queued("c", "its turn");
+        assert_eq!(batch.pace(later).soonest(), Duration::from_secs(5));
+        assert_eq!(batch.pace(Pace::Soon).soonest(), Duration::from_secs(2));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Converges: a run that was closed is not closed again; the report of the same run is the same report.
 //! Refuses:   nothing.
 //! Leaves behind on failure: an open run, which the janitor closes once its execution has ended.
-//! AWS: dynamodb:GetItem, dynamodb:Query, dynamodb:UpdateItem, s3:PutObject, sns:Publish, secretsmanager:GetSecretValue (standby region).
+//! AWS: dynamodb:GetItem, dynamodb:PutItem, dynamodb:Query, dynamodb:UpdateItem, s3:PutObject, sns:Publish, secretsmanager:GetSecretValue
+//!      (standby region).
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Eviden
 use muster_plan::{Event, Plan};
 use muster_report::{Closing as Ending, Report, assemble};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::acceptance::{Fencing, read_fencing};
 use crate::fence_database::{Before, groups_note};
@@ -44,8 +46,8 @@ where
 {
     note_unprotected(cx, world.now(), &request.outcome);
     note_what_stands(world, cx, &request.outcome).await?;
-    let link = match publish(world, cx.plan, cx.run, &request.outcome).await {
-        Ok((link, root)) => format!("{link}, ledger sealed by {root}"),
+    let link = match sealed(world, cx, &request.outcome).await {
+        Ok(link) => link,
         Err(error @ ActionError::Transient(_)) => return Err(error),
         // The lock must not depend on a bucket that denies: the ledger still has everything.
         Err(error) => format!("none could be stored ({error})"),
@@ -56,7 +58,7 @@ where
         key: format!("{}/closed", cx.run.id).into(),
     };
     tell(world, cx, &channels_for(&cx.plan.people, Event::Closed), &message).await;
-    let released = release(world, cx.run, &request.outcome).await?;
+    let released = release(world, cx.run, &request.outcome).await? || is_closed(world, cx.run).await?;
     let lock = if released { "lock released" } else { "the lock was another's already" };
     Ok(Progress::done(format!("{}; report at {link}; {lock}", in_words(&request.outcome))))
 }
@@ -125,6 +127,29 @@ where
     let report = assemble(plan, &Ending { run, outcome, started_by: "unknown", drill: false, closed_at: world.now(), entries: &entries, samples: &samples });
     let link = world.publish_report(&run.id, &report).await?;
     Ok((link, report.ledger().root.clone()))
+}
+
+/// Stores the report, or finds that an earlier call did: then what that one announced is announced, and not the root over a ledger that has
+/// grown since.
+async fn sealed<W>(world: &W, cx: &Context<'_, Plan>, outcome: &str) -> Result<String, ActionError>
+where
+    W: Clock + Notes + Ledger + Samples + Reports<Report> + Journaled,
+{
+    if let Some(known) = notes::read(world, &cx.run.id.0, SEALED_NOTE).await? {
+        return Ok(known);
+    }
+    let (link, root) = publish(world, cx.plan, cx.run, outcome).await?;
+    let told = format!("{link}, ledger sealed by {root}");
+    let stands = world.note_once(&cx.run.id.0, SEALED_NOTE, &json!(told)).await?;
+    Ok(stands.as_str().map_or(told, str::to_owned))
+}
+
+/// The note in the run's scope with the report's link and the ledger's root, as announced.
+const SEALED_NOTE: &str = "sealed";
+
+/// Whether an earlier call closed the run.
+async fn is_closed<W: RunRegistry>(world: &W, run: &Run) -> Result<bool, ActionError> {
+    Ok(world.read_lane(&run.service, run.lane).await?.last_closed.is_some_and(|closed| closed.run == run.id))
 }
 
 async fn release<W>(world: &W, run: &Run, outcome: &str) -> Result<bool, ActionError>

@@ -88,7 +88,7 @@ where
             Err(Stuck::NotBuilt(finding)) => batch.failed(finding),
         }
     }
-    batch.into_progress(world.now(), cx, Pace::Soon, "moved")
+    batch.into_progress(world.now(), cx, Pace::Minutes, "moved")
 }
 
 async fn points_at_standby<W>(world: &W, record: &TrafficRecord) -> Result<bool, ActionError>

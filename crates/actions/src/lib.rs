@@ -38,10 +38,10 @@ use muster_core::ports::{
     Alarms, Channels, Control, Databases, Decisions, Dns, Executions, GlobalCaches, Http, Images, LaunchTemplates, Ledger, MetricWriter, Metrics, Notes,
     Parameters, Plans, Quotas, Reports, Resolver, RunRegistry, Samples, ScalingGroups, Sql,
 };
-use muster_core::{ActionError, Clock, Failure, Journaled, invoke, invoke_alone};
+use muster_core::{ActionError, Clock, Failure, Journaled, Progress, run_action as invoke, run_alone as invoke_alone};
 use muster_plan::Plan;
 use muster_report::Report;
-use serde_json::Value;
+use serde::Deserializer;
 
 pub use answer_question::{ANSWER_QUESTION, answer_question};
 pub use close_run::{CLOSE_RUN, close_run};
@@ -102,7 +102,12 @@ pub trait World:
 ///
 /// # Errors
 /// As the action; `Muster.Invalid` for a function that there is none of.
-pub async fn dispatch<W: World>(function: &str, invocation: &str, event: Value, world: &W) -> Result<Value, Failure> {
+pub async fn dispatch<'e, W: World>(
+    function: &str,
+    invocation: &str,
+    event: impl Deserializer<'e, Error = serde_json::Error>,
+    world: &W,
+) -> Result<Progress, Failure> {
     // Boxed one by one: the future of this function would be as large as that of the largest action, at every call.
     match function {
         "answer-question" => Box::pin(invoke_alone(ANSWER_QUESTION, invocation, event, world, answer_question)).await,

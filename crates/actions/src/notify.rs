@@ -26,8 +26,8 @@ pub const NOTIFY: Action = Action { name: "notify", conduct: Conduct::KeepsBooks
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {}
 
-/// How often this looks whether something is due.
-const INTERVAL: Duration = Duration::from_secs(60);
+/// How often this looks whether something is due: what it tells is told by people in minutes and quarters of hours.
+const INTERVAL: Duration = Duration::from_mins(2);
 
 /// Where the run is, as far as people need to know.
 struct Situation {

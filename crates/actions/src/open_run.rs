@@ -9,8 +9,8 @@
 use std::sync::Arc;
 
 use muster_core::ports::{Control, ExecutionState, Executions, LaneState, Ledger, Notes, OpenRun, Plans, Reports, RunRegistry, Samples, StartedPlan};
-use muster_core::{Action, ActionError, Clock, Conduct, Duration, Evidence, Finding, Journaled, Lane, Override, Progress, Run, RunId, Timestamp, Waits};
-use muster_plan::{Decision, Flow, Plan};
+use muster_core::{Action, ActionError, Body, Clock, Conduct, Duration, Evidence, Finding, Journaled, Lane, Override, Progress, Run, RunId, Timestamp, Waits};
+use muster_plan::{Decision, Flow, Plan, TrafficMethod};
 use muster_report::Report;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -157,6 +157,11 @@ where
         return Ok(Progress::done(format!("the alarm went to {state}: only ALARM starts a run")).with_verdict("notAnAlarm"));
     }
     let plans = world.plans_in_force().await?;
+    if let Some((alarm, service)) = takeover_alarm(&request.input, &plans) {
+        return Ok(
+            Progress::done(format!("the alarm {alarm} says that the standby of {service} has taken over: it starts nothing")).with_verdict("notATrigger")
+        );
+    }
     let start = start(&request.input, &plans)?;
     let plan = &start.plan.plan;
     let missing = unbuilt(plan);
@@ -183,7 +188,15 @@ where
         return Ok(held_down(until));
     }
     match decide(&lane, owner, &request, start.automatic, plan.triggers.after_failover.no_automatic_failover_for, now) {
-        Step::Mine(run) => Ok(opened(&run)),
+        Step::Mine(run) => {
+            // The write that opened it may have been applied although its answer was lost: then nobody has written down who started it.
+            world.journal().belongs_to(world.now(), &run);
+            let is_told = world.read_ledger(&run.id).await?.iter().any(|entry| matches!(&entry.body, Body::Saw { evidence: Evidence::Opened { .. } }));
+            if !is_told {
+                world.journal().saw(world.now(), Evidence::Opened { by: start.by.clone(), reason: start.reason.clone() });
+            }
+            Ok(opened(&run))
+        }
         Step::Joined(id) => {
             let left = if start.overrides.is_empty() { "" } else { "; the overrides of this order were not taken: give them in an answer to a hold" };
             Ok(Progress::done(format!("run {id} is open and does this already{left}")).with_verdict("joined"))
@@ -202,6 +215,18 @@ where
 fn other_than_alarm(input: &Value) -> Option<String> {
     let event: AlarmEvent = serde_json::from_value(input.clone()).ok()?;
     (event.detail.state.value != "ALARM").then_some(event.detail.state.value)
+}
+
+/// The alarm that a health check follows, and its service: it goes off at every failover, and its name may well begin like one that starts them.
+fn takeover_alarm(input: &Value, plans: &[StartedPlan<Plan>]) -> Option<(String, String)> {
+    let event: AlarmEvent = serde_json::from_value(input.clone()).ok()?;
+    let name = event.detail.alarm_name;
+    let follows = |plan: &Plan| {
+        let takes_over = |method: &TrafficMethod| matches!(method, TrafficMethod::TakeoverMetric { alarm: Some(alarm), .. } if *alarm == name);
+        !plan.triggers.alarms.contains(&name) && plan.traffic.iter().any(|record| takes_over(&record.method))
+    };
+    let service = plans.iter().map(|started| &started.plan).find(|plan| follows(plan))?.service.to_string();
+    Some((name, service))
 }
 
 fn held_down(until: Timestamp) -> Progress {

@@ -22,6 +22,11 @@ use crate::notes::{self, Finished};
 /// The action.
 pub const PROMOTE_REPLICA: Action = Action { name: "promote-replica", conduct: Conduct::Mutates };
 
+/// No promotion ends sooner after it was asked for: a replica applies what it has received, restarts and becomes available.
+/// Source: "several minutes or longer", the RDS user guide, "Promoting a read replica to be a standalone DB instance".
+const AT_LEAST: Duration = Duration::from_secs(60);
+const PROMOTING: &str = "promoting";
+
 /// Nothing to ask for: the plan says which.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -76,8 +81,8 @@ fn decide(database: &Database, observed: &Observed<'_>, overrides: &[Override], 
         (DatabaseRole::Primary, DatabaseStatus::Available | DatabaseStatus::BackingUp) => Step::Done,
         (DatabaseRole::Primary, DatabaseStatus::Changing(_)) => Step::Await("finishing its promotion"),
         (DatabaseRole::Replica { .. }, DatabaseStatus::BackingUp) => Step::Await("backing up: RDS promotes no replica meanwhile"),
-        (DatabaseRole::Replica { .. }, DatabaseStatus::Changing(_)) => Step::Await("promoting"),
-        (DatabaseRole::Replica { .. }, DatabaseStatus::Available) if observed.asked_at.is_some_and(|at| now.since(at) < STATUS_LAG) => Step::Await("promoting"),
+        (DatabaseRole::Replica { .. }, DatabaseStatus::Changing(_)) => Step::Await(PROMOTING),
+        (DatabaseRole::Replica { .. }, DatabaseStatus::Available) if observed.asked_at.is_some_and(|at| now.since(at) < STATUS_LAG) => Step::Await(PROMOTING),
         (DatabaseRole::Replica { .. }, DatabaseStatus::Available) => decide_promotion(database, observed, overrides, now),
     }
 }
@@ -140,6 +145,8 @@ where
     let mut finished = Finished::read(world, cx.run, cx.phase).await?;
     let mut left = budget(cx.elapsed(), (databases.len() - waiting.len()) as u64);
     let mut to_promote = Vec::new();
+    // How long none of what is waited for can be done.
+    let mut not_before = AT_LEAST;
     for (database, id) in &databases {
         let lag = lags.get(database.name.as_str());
         let is_primary = states.get(id).is_some_and(|state| state.role == DatabaseRole::Primary);
@@ -172,14 +179,21 @@ where
                 format!("a promotion within {PATIENCE}"),
                 "look at the instance's events in RDS; answer `retry` to go on waiting",
             )),
-            Step::Await(what) => batch.pending(&database.name, what),
+            Step::Await(what) => {
+                let asked_for = if what == PROMOTING { since_asked(world, cx, database).await? } else { AT_LEAST };
+                not_before = not_before.min(AT_LEAST.saturating_sub(asked_for));
+                batch.pending(&database.name, what);
+            }
             Step::Drain(lag) if cx.elapsed() > PATIENCE => batch.refused(Finding::new(
                 &database.name,
                 format!("its primary is fenced and its replica is still {lag} behind"),
                 "a replica that catches up",
                 "accept the loss with an override of kind `lag`, or answer `retry` to go on waiting",
             )),
-            Step::Drain(lag) => batch.pending(&database.name, format!("catching up, {lag} behind a fenced primary")),
+            Step::Drain(lag) => {
+                not_before = Duration::ZERO;
+                batch.pending(&database.name, format!("catching up, {lag} behind a fenced primary"));
+            }
             Step::Refuse(finding) => batch.refused(finding),
             Step::Fail(finding) => batch.failed(finding),
             Step::Promote(_) if left == 0 => batch.queued(&database.name, "waiting for its turn in RDS's call budget"),
@@ -195,10 +209,13 @@ where
         .collect()
         .await;
     for one in landed {
+        if !matches!(one, Landed::Asked(_, PROMOTING)) {
+            not_before = Duration::ZERO;
+        }
         batch.land(one);
     }
     finished.keep(world, cx.run).await?;
-    batch.into_progress(world.now(), cx, Pace::Minutes, "promoted")
+    batch.into_progress(world.now(), cx, Pace::NotBefore(not_before), "promoted")
 }
 
 /// Whether a standby that is a primary became it by this service's failover, or by hand while this run was looking.
@@ -271,7 +288,7 @@ where
         return Landed::Failed(database.name.to_string(), error);
     }
     match world.promote_replica(&id, backup_retention_days(database)).await {
-        Ok(()) => Landed::Asked(database.name.to_string(), "promoting"),
+        Ok(()) => Landed::Asked(database.name.to_string(), PROMOTING),
         Err(error) if error.fault == CallFault::Rejected && cx.elapsed() < REJECTIONS => Landed::Asked(database.name.to_string(), "RDS takes no promotion yet"),
         Err(error) if error.fault.is_ambiguous() => Landed::Asked(database.name.to_string(), "asked to promote, and the answer was lost"),
         Err(error) => {
@@ -361,7 +378,7 @@ mod tests {
     #[test]
     fn what_was_asked_for_is_not_asked_for_again_while_the_status_lags_behind() {
         let idle = state(replica(), DatabaseStatus::Available);
-        assert_eq!(decided(Some(&idle), Some(59), Some(Fencing::Proven), Some(0)), Step::Await("promoting"));
+        assert_eq!(decided(Some(&idle), Some(59), Some(Fencing::Proven), Some(0)), Step::Await(PROMOTING));
         assert!(matches!(decided(Some(&idle), Some(60), Some(Fencing::Proven), Some(0)), Step::Promote(_)));
     }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use muster_core::ports::{Answer, Channels, Decisions, Message, Question};
-use muster_core::{ActionError, Clock, Context, Duration, Evidence, Progress};
+use muster_core::{ActionError, Clock, Context, Duration, Evidence, Progress, canonical_json};
 use muster_plan::{Name, Plan};
+use serde_json::json;
 
 use crate::tell::tell;
 
@@ -54,7 +55,8 @@ where
     if question.answer.is_some() || question.deadline.is_some() {
         return Ok(question);
     }
-    let message = Message { subject: asking.subject, body: asking.body, key: format!("{}/{}", cx.run.id, asking.name).into() };
+    let body = format!("{}\n\n{}", asking.body, how_to_answer(&cx.run.service, asking.name));
+    let message = Message { subject: asking.subject, body, key: format!("{}/{}", cx.run.id, asking.name).into() };
     let heard_by = tell(world, cx, &asking.channels, &message).await;
     if heard_by.is_empty() {
         return Ok(question);
@@ -63,6 +65,12 @@ where
     let question = world.open_window(&cx.run.id, asking.name, deadline).await?;
     cx.saw(world.now(), Evidence::Asked { question: asking.name.to_owned(), heard_by, deadline: question.deadline.unwrap_or(deadline) });
     Ok(question)
+}
+
+/// What whoever reads the message at three in the morning can paste.
+fn how_to_answer(service: &str, question: &str) -> String {
+    let answer = json!({ "service": service, "question": question, "choice": "...", "by": "your name", "reason": "..." });
+    format!("To answer, invoke Muster's function answer-question with {}", canonical_json(answer))
 }
 
 /// Reads how a question stands; at its deadline, gives the answer of silence. The first answer wins: an answer that a

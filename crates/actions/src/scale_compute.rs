@@ -42,6 +42,8 @@ pub struct Request {
 
 /// Instances take minutes to start and to pass their health checks; after this long a person should look.
 const PATIENCE: Duration = Duration::from_mins(30);
+/// No instance is in service sooner after it was asked for: it boots, and its health check must pass more than once.
+const AT_LEAST: Duration = Duration::from_secs(30);
 
 /// A group and the size that it must have.
 struct Wanted<'a> {
@@ -131,6 +133,7 @@ where
     let states = world.describe_groups(&cx.plan.regions.standby, &ids).await?;
     let mut batch = Batch::default();
     let mut finished = Finished::read(world, cx.run, cx.phase).await?;
+    let mut pace = if request.stage == Stage::Background { Pace::Unhurried } else { Pace::NotBefore(AT_LEAST) };
     for one in &wanted {
         match decide(one, states.get(&one.id)) {
             Step::Done => {
@@ -143,7 +146,13 @@ where
                 batch.done(one.name);
             }
             Step::Await { healthy } if cx.elapsed() > PATIENCE => batch.failed(not_healthy(one, healthy, &states, cx)),
-            Step::Await { healthy } => batch.pending(one.name, format!("{healthy} of {} instances healthy", one.desired)),
+            Step::Await { healthy } => {
+                // Asked for a while ago, or by somebody else: it may be done at any time.
+                if request.stage != Stage::Background {
+                    pace = Pace::Minutes;
+                }
+                batch.pending(one.name, format!("{healthy} of {} instances healthy", one.desired));
+            }
             Step::Fail(finding) => batch.failed(finding),
             Step::Resize(size) => match resize(world, cx, one, &states, size).await {
                 Ok(()) => batch.pending(one.name, format!("asked for {} instances", size.desired)),
@@ -152,7 +161,7 @@ where
         }
     }
     finished.keep(world, cx.run).await?;
-    batch.into_progress(world.now(), cx, if request.stage == Stage::Background { Pace::Unhurried } else { Pace::Minutes }, "healthy")
+    batch.into_progress(world.now(), cx, pace, "healthy")
 }
 
 async fn resize<W>(

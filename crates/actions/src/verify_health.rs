@@ -57,20 +57,20 @@ where
         Through::Public => CheckStage::AfterTraffic,
         Through::Stabilization => CheckStage::Stabilization,
     };
-    let pace = if request.through == Through::Stabilization { Pace::Unhurried } else { Pace::Soon };
     let mut batch = Batch::default();
     if request.through == Through::Standby {
         for record in &cx.plan.traffic {
             let name = format!("standby of {}", record.record);
-            look_at(world, cx, Address { name: &name, url: &record.standby.url, status: 200, within: None }, request.through, &mut batch).await;
+            look_at(world, cx, Address { name: &name, url: &record.standby.url, status: 200, within: None }, &mut batch).await;
         }
     }
+    let mut pages = batch.waiting();
     for check in cx.plan.checks_at(stage) {
+        let before = batch.waiting();
         match check {
             Check::Http(check) => {
                 let url = address(cx.plan, check);
-                look_at(world, cx, Address { name: check.name.as_str(), url: &url, status: check.status, within: check.within }, request.through, &mut batch)
-                    .await;
+                look_at(world, cx, Address { name: check.name.as_str(), url: &url, status: check.status, within: check.within }, &mut batch).await;
             }
             Check::Metric(check) => look_at_metric(world, cx, check, &mut batch).await,
             // `unbuilt` says so when the plan is checked; here it is written down, and never taken for a pass.
@@ -82,7 +82,16 @@ where
                 passed: false,
             }),
         }
+        if matches!(check, Check::Http(_)) {
+            pages += batch.waiting() - before;
+        }
     }
+    // A page can be well within a second; a metric has one value a minute.
+    let pace = match request.through {
+        Through::Stabilization => Pace::Unhurried,
+        _ if pages > 0 => Pace::Soon,
+        _ => Pace::Minutes,
+    };
     let progress = batch.into_progress(world.now(), cx, pace, "healthy")?;
     if progress.is_done() && request.through == Through::Standby {
         warm_up(world, cx).await;
@@ -113,12 +122,12 @@ struct Address<'a> {
     within: Option<Duration>,
 }
 
-async fn look_at<W>(world: &W, cx: &Context<'_, Plan>, address: Address<'_>, through: Through, batch: &mut Batch)
+async fn look_at<W>(world: &W, cx: &Context<'_, Plan>, address: Address<'_>, batch: &mut Batch)
 where
     W: Clock + Http,
 {
-    // Before traffic moves the standby looks at itself; afterwards somebody outside must see it too.
-    let from = Vantage(if through == Through::Standby { cx.plan.regions.standby.clone() } else { cx.plan.regions.witness.clone() });
+    // A function can only look from where it runs. What the witness sees, its probe stores.
+    let from = Vantage(cx.plan.regions.standby.clone());
     let Address { name, url, status, within } = address;
     let answer = match world.get(&from, url).await {
         Ok(answer) => answer,

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use muster_asl::{Config, FunctionError, HistoryMode, Invocation, Lambda, LocalBoxFuture, Machine, StepFunctions, TokioClock};
-use serde_json::{Value, json};
+use muster_asl::{Config, FunctionError, HistoryMode, Invocation, Lambda, LocalBoxFuture, Machine, StepFunctions, TokioClock, Value};
+use serde_json::json;
 
 const MACHINE: &str = r#"{
   "QueryLanguage": "JSONata",
@@ -53,9 +53,8 @@ impl Lambda for Promote {
     fn invoke(&self, _: Invocation) -> LocalBoxFuture<'static, Result<Value, FunctionError>> {
         let left = self.left.get();
         self.left.set(left.saturating_sub(1));
-        Box::pin(
-            async move { Ok(if left == 0 { json!({"status": "done"}) } else { json!({"status": "pending", "retryAfterSeconds": 2, "detail": "promoting"}) }) },
-        )
+        let answer = if left == 0 { json!({"status": "done"}) } else { json!({"status": "pending", "retryAfterSeconds": 2, "detail": "promoting"}) };
+        Box::pin(async move { Ok(Value::from(answer)) })
     }
 }
 

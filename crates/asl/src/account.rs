@@ -54,6 +54,9 @@ impl Config {
 /// Called at each history event with the execution's ARN.
 pub type Observer = dyn Fn(&str, &Event);
 
+/// Called at each state that an execution enters: the execution's ARN, the state's name.
+pub type EntryObserver = dyn Fn(&str, &str);
+
 /// What an account and its executions share. Executions do not own the account: it owns them.
 pub(crate) struct World {
     pub(crate) clock: Rc<dyn Clock>,
@@ -63,6 +66,7 @@ pub(crate) struct World {
     pub(crate) role_arn: Rc<str>,
     pub(crate) history: HistoryMode,
     pub(crate) observer: RefCell<Option<Rc<Observer>>>,
+    pub(crate) entered: RefCell<Option<Rc<EntryObserver>>>,
     pub(crate) tokens: Tokens,
 }
 
@@ -115,6 +119,7 @@ impl StepFunctions {
                 role_arn: role.into(),
                 history: config.history,
                 observer: RefCell::new(None),
+                entered: RefCell::new(None),
                 tokens: Tokens::default(),
             }),
             account_id: config.account_id,
@@ -149,6 +154,12 @@ impl StepFunctions {
     /// one. The observer may call this handle.
     pub fn observe(&self, observer: impl Fn(&str, &Event) + 'static) {
         *self.0.world.observer.borrow_mut() = Some(Rc::new(observer));
+    }
+
+    /// Calls `observer` at each state that is entered, after the event was recorded. It replaces an earlier one. For whoever needs no more than
+    /// that: events are only made for [`StepFunctions::observe`] and the history.
+    pub fn observe_entries(&self, observer: impl Fn(&str, &str) + 'static) {
+        *self.0.world.entered.borrow_mut() = Some(Rc::new(observer));
     }
 
     /// Starts an execution and returns its ARN. `machine` is a name or an ARN. Without `name` a UUID is
@@ -216,6 +227,19 @@ impl StepFunctions {
     /// No execution has this ARN.
     pub fn describe_execution(&self, arn: &str) -> Result<Description, ExecutionDoesNotExist> {
         Ok(self.execution(arn)?.describe())
+    }
+
+    /// How an execution is doing and, where it has ended, when (milliseconds since 1970): its description without the data.
+    ///
+    /// # Errors
+    /// No execution has this ARN.
+    pub fn execution_status(&self, arn: &str) -> Result<(ExecutionStatus, Option<u64>), ExecutionDoesNotExist> {
+        Ok(self.execution(arn)?.status())
+    }
+
+    /// Whether any execution runs.
+    pub fn any_running(&self) -> bool {
+        self.0.executions.borrow().values().any(|one| one.is_running())
     }
 
     /// Every execution that was started, in the order of their ARNs.

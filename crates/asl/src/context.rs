@@ -109,6 +109,11 @@ impl Visit {
         let before = thread.last.get();
         let entered_event = thread.emit(|| Details::StateEntered { state: state_type, name: state.clone(), input: Some(input.clone()) })?;
         thread.active.set(Some(state_type));
+        let execution = &thread.execution;
+        let observer = execution.world.entered.borrow().clone();
+        if let Some(observer) = observer {
+            observer(&execution.arn, state);
+        }
         Ok(Self {
             thread: thread.clone(),
             state: state.clone(),
@@ -211,8 +216,8 @@ pub(crate) mod tests {
     struct NoFunctions;
 
     impl Lambda for NoFunctions {
-        fn invoke(&self, _: Invocation) -> LocalBoxFuture<'static, Result<serde_json::Value, FunctionError>> {
-            Box::pin(async { Ok(serde_json::Value::Null) })
+        fn invoke(&self, _: Invocation) -> LocalBoxFuture<'static, Result<Value, FunctionError>> {
+            Box::pin(async { Ok(Value::Null) })
         }
     }
 

@@ -267,15 +267,22 @@ impl Execution {
         total <= MAX_VARIABLE_BYTES as isize
     }
 
+    /// The status and, once it has ended, when that was.
+    pub(crate) fn status(&self) -> (ExecutionStatus, Option<u64>) {
+        let end = self.end.borrow();
+        (end.as_ref().map_or(ExecutionStatus::Running, |end| end.status), end.as_ref().map(|end| end.at))
+    }
+
     pub(crate) fn describe(&self) -> Description {
+        let (status, stop_date) = self.status();
         let end = self.end.borrow();
         Description {
             execution_arn: self.arn.clone(),
             state_machine_arn: self.machine_arn.clone(),
             name: self.name.clone(),
-            status: end.as_ref().map_or(ExecutionStatus::Running, |end| end.status),
+            status,
             start_date: self.started,
-            stop_date: end.as_ref().map(|end| end.at),
+            stop_date,
             input: value::to_json(&self.input),
             output: end.as_ref().and_then(|end| end.output.as_ref()).map(value::to_json),
             error: end.as_ref().and_then(|end| end.error.clone()),

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use jsonata_core::ast::AstNode;
+use jsonata_core::ast::{AstNode, BinaryOp};
 use jsonata_core::evaluator::{Context, Evaluator, EvaluatorOptions};
 use jsonata_core::parser;
 
@@ -20,7 +20,7 @@ pub(crate) struct Expression {
     /// The field inside its state, as AWS names it: `Arguments/Payload/x`.
     location: Rc<str>,
     ast: AstNode,
-    path: Option<PlainPath>,
+    plain: Option<Plain>,
     variables: Vec<VariableUse>,
     states: StatesUse,
     host_functions: Vec<&'static str>,
@@ -33,7 +33,15 @@ struct VariableUse {
     may_be_missing: bool,
 }
 
-/// `$states.input.a.b` or `$variable.a.b`: most expressions are one, and need no evaluator.
+/// What most expressions are, and what needs no evaluator.
+#[derive(Debug)]
+enum Plain {
+    Path(PlainPath),
+    /// Paths and the texts that they must all be equal to: `$last.status = 'done' and $last.verdict = 'proceed'`.
+    Equal(Vec<(PlainPath, Rc<str>)>),
+}
+
+/// `$states.input.a.b` or `$variable.a.b`
 #[derive(Debug)]
 struct PlainPath {
     root: Root,
@@ -73,7 +81,7 @@ impl Expression {
         Ok(Self {
             source: source.trim().into(),
             location: location.into(),
-            path: plain_path(&ast, &variables),
+            plain: plain(&ast, &variables),
             ast,
             variables,
             states: names.states,
@@ -83,7 +91,19 @@ impl Expression {
 
     /// The result as plain JSON, with an upper bound of its length. Undefined is an error.
     pub(crate) fn evaluate(&self, env: &Env<'_>) -> Result<(Value, usize), EvaluationError> {
-        let result = match self.follow_path(env)? {
+        let result = match &self.plain {
+            // What a variable holds was measured when it was assigned.
+            Some(Plain::Path(PlainPath { root: Root::Variable(index), fields })) if fields.is_empty() => {
+                match self.read_measured(&self.variables[*index], env)? {
+                    Some(measured) => return Ok(measured),
+                    None => None,
+                }
+            }
+            Some(Plain::Path(path)) => self.follow_path(path, env)?,
+            Some(Plain::Equal(pairs)) => self.compare(pairs, env)?.map(Value::Bool),
+            None => None,
+        };
+        let result = match result {
             Some(value) => value,
             None => self.run(env)?,
         };
@@ -115,10 +135,7 @@ impl Expression {
     }
 
     /// `None` when the path meets something that only the evaluator knows how to walk (an array).
-    fn follow_path(&self, env: &Env<'_>) -> Result<Option<Value>, EvaluationError> {
-        let Some(path) = &self.path else {
-            return Ok(None);
-        };
+    fn follow_path(&self, path: &PlainPath, env: &Env<'_>) -> Result<Option<Value>, EvaluationError> {
         let mut value = match path.root {
             Root::Input => env.input.clone(),
             Root::Result => env.result.cloned().unwrap_or(Value::Undefined),
@@ -143,7 +160,26 @@ impl Expression {
         Ok(Some(value))
     }
 
+    /// Whether every path leads to its text; `None` where only the evaluator knows.
+    fn compare(&self, pairs: &[(PlainPath, Rc<str>)], env: &Env<'_>) -> Result<Option<bool>, EvaluationError> {
+        // A variable without a value is an error, also where its comparison would not be reached.
+        for variable in &self.variables {
+            self.read(variable, env)?;
+        }
+        let mut equal = true;
+        for (path, text) in pairs {
+            let Some(value) = self.follow_path(path, env)? else { return Ok(None) };
+            // A comparison with what is not there is false.
+            equal &= matches!(&value, Value::String(value) if value == text);
+        }
+        Ok(Some(equal))
+    }
+
     fn read(&self, variable: &VariableUse, env: &Env<'_>) -> Result<Option<Value>, EvaluationError> {
+        Ok(self.read_measured(variable, env)?.map(|(value, _)| value))
+    }
+
+    fn read_measured(&self, variable: &VariableUse, env: &Env<'_>) -> Result<Option<(Value, usize)>, EvaluationError> {
         let value = env.visit.thread.scope.get(variable.slot);
         if value.is_none() && !variable.may_be_missing {
             return Err(self.error(&format!(
@@ -190,6 +226,29 @@ impl Expression {
             fields.push(("context", env.visit.context()));
         }
         value::object(fields)
+    }
+}
+
+fn plain(ast: &AstNode, variables: &[VariableUse]) -> Option<Plain> {
+    if let Some(path) = plain_path(ast, variables) {
+        return Some(Plain::Path(path));
+    }
+    let mut pairs = Vec::new();
+    plain_comparisons(ast, variables, &mut pairs).map(|()| Plain::Equal(pairs))
+}
+
+fn plain_comparisons(ast: &AstNode, variables: &[VariableUse], pairs: &mut Vec<(PlainPath, Rc<str>)>) -> Option<()> {
+    let AstNode::Binary { op, lhs, rhs } = ast else { return None };
+    match (op, &**rhs) {
+        (BinaryOp::And, _) => {
+            plain_comparisons(lhs, variables, pairs)?;
+            plain_comparisons(rhs, variables, pairs)
+        }
+        (BinaryOp::Equal, AstNode::String(text)) => {
+            pairs.push((plain_path(lhs, variables)?, text.as_str().into()));
+            Some(())
+        }
+        _ => None,
     }
 }
 
@@ -265,12 +324,24 @@ mod tests {
         ];
         for leaf in leaves {
             let input = Value::from_json_str(&format!(r#"{{"a":{leaf}}}"#)).unwrap();
-            for source in ["$states.input", "$states.input.a", "$states.input.a.b", "$states.input.a.b.c", "$states.input.missing", "$states.input.missing.b"] {
+            for source in [
+                "$states.input",
+                "$states.input.a",
+                "$states.input.a.b",
+                "$states.input.a.b.c",
+                "$states.input.missing",
+                "$states.input.missing.b",
+                "$states.input.a = 'x'",
+                "$states.input.a.b = 'x'",
+                "$states.input.a = 'x' and $states.input.missing = 'x'",
+                "$states.input.a = 'x' and $states.input.a = 'x' and $states.input.a = ''",
+                "$states.input.missing = ''",
+            ] {
                 let available = Available::default();
                 let mut expression = Expression::compile(source, "Output", &scope, available).unwrap();
-                assert!(expression.path.is_some(), "{source}");
+                assert!(expression.plain.is_some(), "{source}");
                 let quick = crate::context::tests::with_visit(|visit| expression.evaluate(&visit.env(&input)));
-                expression.path = None;
+                expression.plain = None;
                 let slow = crate::context::tests::with_visit(|visit| expression.evaluate(&visit.env(&input)));
                 assert_eq!(quick, slow, "{source} of {leaf}");
             }

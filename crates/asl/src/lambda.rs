@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::clock::LocalBoxFuture;
+use crate::value::Value;
 
 /// Runs functions for the interpreter.
 ///
@@ -10,7 +11,7 @@ use crate::clock::LocalBoxFuture;
 /// failed or when the execution was stopped, as a Lambda function does. Then nobody reads its result.
 pub trait Lambda {
     /// Runs one invocation. A panic inside becomes the error `Lambda.Unknown`.
-    fn invoke(&self, invocation: Invocation) -> LocalBoxFuture<'static, Result<serde_json::Value, FunctionError>>;
+    fn invoke(&self, invocation: Invocation) -> LocalBoxFuture<'static, Result<Value, FunctionError>>;
 }
 
 /// One call of a function.
@@ -21,7 +22,7 @@ pub struct Invocation {
     /// `Qualifier` of the arguments.
     pub qualifier: Option<Rc<str>>,
     /// `Payload` of the arguments; `{}` when there was none.
-    pub payload: serde_json::Value,
+    pub payload: Value,
     /// The execution that calls.
     pub execution_arn: Rc<str>,
     /// The state that calls.

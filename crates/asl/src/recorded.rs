@@ -25,7 +25,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 use tokio::sync::Notify;
 
-use crate::{Clock, Config, Event, ExecutionStatus, FunctionError, Invocation, Lambda, LoadErrors, LocalBoxFuture, Machine, StepFunctions, TokioClock};
+use crate::{Clock, Config, Event, ExecutionStatus, FunctionError, Invocation, Lambda, LoadErrors, LocalBoxFuture, Machine, StepFunctions, TokioClock, Value};
 
 /// 2026-01-01T00:00:00Z
 const ORIGIN_MS: u64 = 1_767_225_600_000;
@@ -267,7 +267,7 @@ impl Recorded {
 }
 
 impl Lambda for Rc<Recorded> {
-    fn invoke(&self, invocation: Invocation) -> LocalBoxFuture<'static, Result<Json, FunctionError>> {
+    fn invoke(&self, invocation: Invocation) -> LocalBoxFuture<'static, Result<Value, FunctionError>> {
         let recorded = self.clone();
         Box::pin(async move {
             let recording = match recorded.next(&invocation) {
@@ -282,7 +282,7 @@ impl Lambda for Rc<Recorded> {
                 if recording.delay_ms > 0 {
                     recorded.clock.sleep(recording.delay_ms).await;
                 }
-                return recording.outcome;
+                return recording.outcome.map(Value::from);
             };
             let answering = recorded.clone();
             tokio::task::spawn_local(async move {
@@ -296,7 +296,7 @@ impl Lambda for Rc<Recorded> {
                     };
                 }
             });
-            Ok(Json::Null)
+            Ok(Value::Null)
         })
     }
 }

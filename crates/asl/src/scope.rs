@@ -53,14 +53,14 @@ impl Scope {
         Self { parent, values: RefCell::new(vec![None; names.names.len()]) }
     }
 
-    /// The variable's value, or `None` when no state has assigned it yet.
-    pub(crate) fn get(&self, slot: Slot) -> Option<Value> {
+    /// The variable's value and its length, or `None` when no state has assigned it yet.
+    pub(crate) fn get(&self, slot: Slot) -> Option<(Value, usize)> {
         let mut scope = self;
         for _ in 0..slot.depth {
             scope = scope.parent.as_deref()?;
         }
         let values = scope.values.borrow();
-        values.get(slot.slot)?.as_ref().map(|(value, _)| value.clone())
+        values.get(slot.slot)?.clone()
     }
 
     /// Sets one of this scope's own variables; returns by how many bytes the scope grew.
@@ -94,8 +94,8 @@ mod tests {
         assert_eq!(outer.set(0, Value::from(1_i64), 1), 1);
         assert_eq!(inner.set(0, Value::from(22_i64), 2), 2);
         let read = |name: &str| inner.get(inner_names.resolve(name).unwrap());
-        assert_eq!(read("a"), Some(Value::from(1_i64)));
-        assert_eq!(read("b"), Some(Value::from(22_i64)));
+        assert_eq!(read("a"), Some((Value::from(1_i64), 1)));
+        assert_eq!(read("b"), Some((Value::from(22_i64), 2)));
         assert_eq!(outer_names.resolve("b"), None);
         assert_eq!(inner.bytes(), 2);
     }

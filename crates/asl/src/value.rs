@@ -20,7 +20,7 @@ pub(crate) enum NotJson {
 }
 
 /// An object with `fields`, in this order.
-pub(crate) fn object(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
+pub fn object(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
     let map: JMap = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     Value::Object(Rc::new(map))
 }
@@ -148,7 +148,7 @@ pub(crate) fn exceeds(value: &Value, upper_bound: usize, limit: usize) -> bool {
 }
 
 /// `value` as `serde_json` has it. A whole number is an integer there, so that it reads as one.
-pub(crate) fn to_json(value: &Value) -> serde_json::Value {
+pub fn to_json(value: &Value) -> serde_json::Value {
     use serde_json::Value as Json;
     match value {
         Value::Bool(value) => Json::Bool(*value),

@@ -161,7 +161,7 @@ fn hold(more: Value) -> Value {
 }
 
 fn token_of(bench: &Bench) -> String {
-    bench.functions.calls.borrow().last().unwrap().payload["token"].as_str().unwrap().to_owned()
+    bench.functions.calls.borrow().last().unwrap().payload.get("token").and_then(muster_asl::Value::as_str).unwrap().to_owned()
 }
 
 #[test]

@@ -22,7 +22,10 @@ const WEBHOOK: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Addresses of webhooks, by the secret that holds each. Neither printed nor logged: whoever knows one can write into the channel.
 #[derive(Default)]
-pub(crate) struct Webhooks(RefCell<BTreeMap<Arc<str>, (Timestamp, Arc<str>)>>);
+pub(crate) struct Webhooks(RefCell<BTreeMap<Arc<str>, Known>>);
+
+/// When an address was read, and the address.
+type Known = (Timestamp, Arc<str>);
 
 /// A subject that SNS takes: ASCII without control characters, not too long, begun with a letter, a digit or a mark. Source: API
 /// reference of SNS, Publish.

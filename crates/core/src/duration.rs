@@ -1,6 +1,6 @@
 //! A span of time in whole milliseconds, written the way operators write it: `15m`, `4h`, `250ms`, `1h30m`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -88,7 +88,7 @@ impl fmt::Display for Duration {
             let count = rest / size;
             rest %= size;
             if count > 0 {
-                text.push_str(&format!("{count}{unit}"));
+                write!(text, "{count}{unit}")?;
             }
         }
         f.pad(&text)

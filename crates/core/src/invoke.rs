@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use crate::journal::{Denial, Journaled, permit};
@@ -124,7 +124,25 @@ where
     Q: DeserializeOwned + Default,
     W: Clock + Control + Ledger + Notes + Plans<P> + Journaled,
 {
-    let event: Event<Q> = serde_json::from_value(event).map_err(|error| not_understood(action.name, &error))?;
+    in_json(run_action(action, invocation, event, world, body).await?)
+}
+
+/// What [`invoke`] does, for whoever has its event in another form than JSON and takes the progress as it is.
+///
+/// # Errors
+/// [`Failure`], with one of the four names.
+pub async fn run_action<'e, P, Q, W>(
+    action: Action,
+    invocation: &str,
+    event: impl Deserializer<'e, Error = serde_json::Error>,
+    world: &W,
+    body: impl AsyncFnOnce(Q, &W, &Context<'_, P>) -> Result<Progress, ActionError>,
+) -> Result<Progress, Failure>
+where
+    Q: DeserializeOwned + Default,
+    W: Clock + Control + Ledger + Notes + Plans<P> + Journaled,
+{
+    let event: Event<Q> = Event::deserialize(event).map_err(|error| not_understood(action.name, &error))?;
     let journal = world.journal();
     journal.begin(invocation, action.name, &event.phase);
     journal.belongs_to(world.now(), &event.run);
@@ -139,8 +157,7 @@ where
         // For whoever keeps people informed. Its loss costs a line in a message.
         let _ = world.note(&event.run.id.0, LATEST_NOTE, &json!(format!("{}: {}", event.phase, progress.detail))).await;
     }
-    let progress = Progress { phase: event.phase.to_string(), since, ..result? };
-    serde_json::to_value(progress).map_err(|error| ActionError::Invalid(error.to_string()).into())
+    Ok(Progress { phase: event.phase.to_string(), since, ..result? })
 }
 
 async fn run_body<P, Q, W>(
@@ -217,17 +234,41 @@ where
     Q: DeserializeOwned,
     W: Clock + Ledger + Journaled,
 {
-    let request: Q = serde_json::from_value(event).map_err(|error| not_understood(action.name, &error))?;
+    in_json(run_alone(action, invocation, event, world, body).await?)
+}
+
+/// What [`invoke_alone`] does, for whoever has its event in another form than JSON and takes the progress as it is.
+///
+/// # Errors
+/// [`Failure`], with one of the four names.
+pub async fn run_alone<'e, Q, W>(
+    action: Action,
+    invocation: &str,
+    event: impl Deserializer<'e, Error = serde_json::Error>,
+    world: &W,
+    body: impl AsyncFnOnce(Q, &W) -> Result<Progress, ActionError>,
+) -> Result<Progress, Failure>
+where
+    Q: DeserializeOwned,
+    W: Clock + Ledger + Journaled,
+{
+    let request = Q::deserialize(event).map_err(|error| not_understood(action.name, &error))?;
     world.journal().begin(invocation, action.name, action.name);
     let since = world.now();
     let result = body(request, world).await;
     end(world, true, &result).await;
-    let progress = Progress { phase: action.name.to_owned(), since, ..result? };
+    Ok(Progress { phase: action.name.to_owned(), since, ..result? })
+}
+
+fn in_json(progress: Progress) -> Result<Value, Failure> {
     serde_json::to_value(progress).map_err(|error| ActionError::Invalid(error.to_string()).into())
 }
 
 /// Writes down how an invocation ended. A ledger that cannot be written never blocks recovery; the shell logs what is left unsaved.
 async fn end<W: Clock + Ledger + Journaled>(world: &W, may_forget: bool, result: &Result<Progress, ActionError>) {
+    if may_forget && result.is_ok() && world.journal().forget_a_mere_look() {
+        return;
+    }
     let (status, detail) = match result {
         Ok(progress) if progress.is_done() => ("done", progress.detail.clone()),
         Ok(progress) => ("pending", progress.detail.clone()),
@@ -235,9 +276,6 @@ async fn end<W: Clock + Ledger + Journaled>(world: &W, may_forget: bool, result:
     };
     let chain = world.journal().head().unwrap_or(Hash::ZERO);
     world.journal().write(world.now(), Body::Ended { status: status.to_owned(), detail, chain });
-    if may_forget && result.is_ok() {
-        world.journal().forget_a_mere_look();
-    }
     let _ = world.journal().save(world).await;
 }
 

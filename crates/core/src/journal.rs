@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use crate::chain::Chain;
 use crate::ledger::{Body, Call, Entry, Evidence, Hash, Outcome};
 use crate::ports::{Control, Ledger};
 use crate::{CallError, CallFault, Clock, Duration, Run, Timestamp};
@@ -16,14 +17,39 @@ pub struct Journal(RefCell<Pages>);
 
 #[derive(Debug, Default)]
 struct Pages {
-    run: Option<Run>,
+    run: Option<Arc<Run>>,
     invocation: Arc<str>,
     action: Arc<str>,
     phase: Arc<str>,
     sequence: u32,
-    head: Option<Hash>,
+    chain: Chain,
+    /// Not in the ledger yet. Which of them are in the chain is counted by `linked`.
     unsaved: Vec<Entry>,
+    linked: usize,
     permitted_at: Option<Timestamp>,
+}
+
+impl Pages {
+    /// Brings the chain up to the last entry. An entry is hashed only when its head is wanted: many are forgotten before.
+    fn link(&mut self) {
+        for entry in &self.unsaved[self.linked..] {
+            self.chain.link(entry);
+        }
+        self.linked = self.unsaved.len();
+    }
+
+    fn take(&mut self) -> Vec<Entry> {
+        self.link();
+        self.linked = 0;
+        std::mem::take(&mut self.unsaved)
+    }
+
+    /// What could not be saved comes before what was written since.
+    fn put_back(&mut self, entries: Vec<Entry>) {
+        self.linked += entries.len();
+        let later = std::mem::replace(&mut self.unsaved, entries);
+        self.unsaved.extend(later);
+    }
 }
 
 /// A world that keeps a journal.
@@ -41,7 +67,7 @@ impl Journal {
     /// From here on, entries belong to `run`. What was done before, outside any run, is not written down: it has no
     /// ledger to go to.
     pub fn belongs_to(&self, now: Timestamp, run: &Run) {
-        self.0.borrow_mut().run = Some(run.clone());
+        self.0.borrow_mut().run = Some(Arc::new(run.clone()));
         self.write(now, Body::Began);
     }
 
@@ -69,18 +95,24 @@ impl Journal {
             at: now,
             body,
         };
-        pages.head = Some(pages.head.unwrap_or(Hash::ZERO).link(&entry));
         pages.sequence += 1;
         pages.unsaved.push(entry);
     }
 
     /// The head of this invocation's chain.
     pub fn head(&self) -> Option<Hash> {
-        self.0.borrow().head
+        let mut pages = self.0.borrow_mut();
+        pages.link();
+        pages.chain.head()
+    }
+
+    /// Whether anything was written.
+    pub fn has_begun(&self) -> bool {
+        self.0.borrow().sequence > 0
     }
 
     /// The run that this invocation belongs to.
-    pub fn run(&self) -> Option<Run> {
+    pub fn run(&self) -> Option<Arc<Run>> {
         self.0.borrow().run.clone()
     }
 
@@ -94,31 +126,31 @@ impl Journal {
     }
 
     /// Drops what is unsaved, if this invocation only looked: nothing was saved before, no call mutates, nothing was seen
-    /// that is worth a line. For bookkeeping that is asked every few seconds and finds nothing to do.
-    pub(crate) fn forget_a_mere_look(&self) {
+    /// that is worth a line. For bookkeeping that is asked every few seconds and finds nothing to do. Whether it was so.
+    pub(crate) fn forget_a_mere_look(&self) -> bool {
         let mut pages = self.0.borrow_mut();
         let merely_looked = |entry: &Entry| match &entry.body {
             Body::Began | Body::Ended { .. } => true,
             Body::Called { call, .. } => !call.mutates,
             Body::Intent { .. } | Body::Saw { .. } => false,
         };
-        if pages.sequence as usize == pages.unsaved.len() && pages.unsaved.iter().all(merely_looked) {
+        let forgets = pages.sequence as usize == pages.unsaved.len() && pages.unsaved.iter().all(merely_looked);
+        if forgets {
             pages.unsaved.clear();
         }
+        forgets
     }
 
     /// Saves what is unsaved. A ledger that cannot be written never blocks recovery: the entries stay for the next
     /// attempt, and the caller logs the error.
     pub async fn save<W: Ledger>(&self, world: &W) -> Result<(), CallError> {
-        let entries = std::mem::take(&mut self.0.borrow_mut().unsaved);
+        let entries = self.0.borrow_mut().take();
         if entries.is_empty() {
             return Ok(());
         }
         let saved = world.append(&entries).await;
         if saved.is_err() {
-            let mut pages = self.0.borrow_mut();
-            let later = std::mem::replace(&mut pages.unsaved, entries);
-            pages.unsaved.extend(later);
+            self.0.borrow_mut().put_back(entries);
         }
         saved
     }

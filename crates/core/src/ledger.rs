@@ -299,18 +299,24 @@ pub struct Entry {
 
 /// A SHA-256 digest. Text form: 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Hash([u8; 32]);
+pub struct Hash([u8; Hash::BYTES]);
 
 impl Hash {
+    pub(crate) const BYTES: usize = 32;
     /// Where every chain starts.
-    pub const ZERO: Hash = Hash([0; 32]);
+    pub const ZERO: Hash = Hash([0; Hash::BYTES]);
+
+    pub(crate) const fn as_bytes(&self) -> &[u8; Hash::BYTES] {
+        &self.0
+    }
 
     /// The digest of some bytes.
     pub fn of(bytes: &[u8]) -> Hash {
         Hash(Sha256::digest(bytes).into())
     }
 
-    /// The head of a chain after one more entry.
+    /// The head of a chain after one more entry: the digest of the head so far and the entry's JSON text. For many
+    /// entries, [`Chain`](crate::Chain) does the same faster.
     pub fn link(self, entry: &Entry) -> Hash {
         let mut text = Vec::with_capacity(512);
         text.extend_from_slice(&self.0);
@@ -321,15 +327,21 @@ impl Hash {
     }
 }
 
-impl fmt::Display for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Hash {
+    fn text(&self) -> [u8; 2 * Hash::BYTES] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [0; 64];
+        let mut text = [0; 2 * Hash::BYTES];
         for (byte, pair) in self.0.iter().zip(text.chunks_exact_mut(2)) {
             pair[0] = DIGITS[usize::from(byte >> 4)];
             pair[1] = DIGITS[usize::from(byte & 15)];
         }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        text
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 
@@ -368,6 +380,6 @@ impl<'de> Deserialize<'de> for Hash {
 
 impl Serialize for Hash {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }

@@ -40,8 +40,73 @@ impl Timestamp {
     }
 }
 
+/// Bytes of an instant's text in the years 0 to 9999: `2026-11-20T02:00:00.000Z`.
+const TEXT: usize = 24;
+/// Where its numbers stand: first byte, digits.
+const NUMBERS: [(usize, usize); 7] = [(0, 4), (5, 2), (8, 2), (11, 2), (14, 2), (17, 2), (20, 3)];
+const PATTERN: &[u8; TEXT] = b"0000-00-00T00:00:00.000Z";
+const DAY: i64 = 86_400_000;
+/// Days from the first of March of the year 0 until 1970.
+const EPOCH: i64 = 719_468;
+/// Days in 400 years.
+const ERA: i64 = 146_097;
+
+// A ledger is full of instants, and its chains are hashes of their text: so the form that nearly all have is written and
+// read here, and jiff has the rest. Years are counted from the first of March: a leap day is then the last of its year.
+impl Timestamp {
+    fn text(self) -> Option<[u8; TEXT]> {
+        let days = self.0.div_euclid(DAY) + EPOCH;
+        let (era, day) = (days.div_euclid(ERA), days.rem_euclid(ERA));
+        // Leap days of the era before this day.
+        let leaps = day / 1_460 - day / 36_524 + day / (ERA - 1);
+        let year = (day - leaps) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        // Months of 31, 30, 31, 30, 31 days, twice, and the rest.
+        let month = (5 * day + 2) / 153;
+        let day = day - (153 * month + 2) / 5 + 1;
+        let (year, month) = (era * 400 + year + i64::from(month >= 10), if month < 10 { month + 3 } else { month - 9 });
+        if !(0..=9_999).contains(&year) {
+            return None;
+        }
+        let millis = self.0.rem_euclid(DAY);
+        let mut text = *PATTERN;
+        for ((at, digits), number) in NUMBERS.into_iter().zip([year, month, day, millis / 3_600_000, millis / 60_000 % 60, millis / 1_000 % 60, millis % 1_000])
+        {
+            let mut rest = number.unsigned_abs();
+            for byte in text[at..at + digits].iter_mut().rev() {
+                *byte = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+        }
+        Some(text)
+    }
+
+    /// Reads what `text` writes; `None` for every other form, right or wrong.
+    fn from_text(text: &str) -> Option<Timestamp> {
+        let text: &[u8; TEXT] = text.as_bytes().try_into().ok()?;
+        let fits = |(byte, pattern): (&u8, &u8)| if *pattern == b'0' { byte.is_ascii_digit() } else { byte == pattern };
+        if !text.iter().zip(PATTERN).all(fits) {
+            return None;
+        }
+        let [year, month, day, hour, minute, second, milli] =
+            NUMBERS.map(|(at, digits)| text[at..at + digits].iter().fold(0, |number, byte| number * 10 + i64::from(byte - b'0')));
+        if !(1..=12).contains(&month) || hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+        let days = era * ERA + 365 * of_era + of_era / 4 - of_era / 100 + (153 * month + 2) / 5 + day - 1 - EPOCH;
+        let read = Timestamp(days * DAY + hour * 3_600_000 + minute * 60_000 + second * 1_000 + milli);
+        // A day that the month does not have would read as one of the next.
+        (read.text()? == *text).then_some(read)
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(text) = self.text() {
+            return f.write_str(std::str::from_utf8(&text).unwrap_or_default());
+        }
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(instant) => write!(f, "{instant:.3}"),
             Err(_) => write!(f, "{}ms", self.0),
@@ -60,6 +125,9 @@ impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        if let Some(instant) = Timestamp::from_text(text) {
+            return Ok(instant);
+        }
         let instant: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp { text: text.to_owned() })?;
         Ok(Timestamp(instant.as_millisecond()))
     }
@@ -67,7 +135,10 @@ impl FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self.text() {
+            Some(text) => serializer.serialize_str(std::str::from_utf8(&text).unwrap_or_default()),
+            None => serializer.collect_str(self),
+        }
     }
 }
 
@@ -94,6 +165,38 @@ mod tests {
         assert_eq!(instant.to_string(), "2026-11-20T02:00:00.000Z");
         assert_eq!(instant.to_string().parse(), Ok(instant));
         assert_eq!(instant.clock_time(), "02:00:00");
+    }
+
+    #[test]
+    fn an_instant_is_written_and_read_as_jiff_does() {
+        let year = 31_556_952_000_i64;
+        let around_leap_days = [951_782_400_000, 1_709_164_800_000, 4_107_542_400_000, -2_203_891_200_000];
+        let spread = (-1_980..8_040).map(|years| years * year + years * 7_919_333);
+        let ends = [0, -1, 1, 253_402_300_799_999, 253_402_300_800_000, -62_167_219_200_000, -62_167_219_200_001];
+        let days = around_leap_days.into_iter().flat_map(|at| (-3..=3).map(move |day| at + day * DAY - 1));
+        for millis in spread.chain(ends).chain(days) {
+            let instant = Timestamp::from_millis(millis);
+            let Ok(known) = jiff::Timestamp::from_millisecond(millis) else { continue };
+            assert_eq!(instant.to_string(), format!("{known:.3}"), "{millis}");
+            assert_eq!(instant.to_string().parse(), Ok(instant), "{millis}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_instant_is_not_read_as_one() {
+        for wrong in [
+            "2026-02-29T00:00:00.000Z",
+            "2026-13-01T00:00:00.000Z",
+            "2026-00-01T00:00:00.000Z",
+            "2026-11-00T00:00:00.000Z",
+            "2026-11-31T00:00:00.000Z",
+            "2026-11-20T24:00:00.000Z",
+            "2026-11-20T02:60:00.000Z",
+            "2026-11-20 02:00:00.0002",
+            "2O26-11-20T02:00:00.000Z",
+        ] {
+            assert!(wrong.parse::<Timestamp>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The ledger's chains: whole or not, and the one digest that seals them.
 
-use muster_core::{Body, Entry, Hash, RunId};
+use muster_core::{Body, Chain, Entry, Hash, RunId};
 
 use crate::record::LedgerProof;
 
-struct Chain<'a> {
+struct Proven<'a> {
     invocation: &'a str,
     action: &'a str,
     head: Hash,
@@ -19,11 +19,13 @@ struct Chain<'a> {
 pub(crate) fn prove(run: &RunId, entries: &[Entry]) -> LedgerProof {
     let mut ordered: Vec<&Entry> = entries.iter().collect();
     ordered.sort_by(|a, b| a.invocation.cmp(&b.invocation).then(a.sequence.cmp(&b.sequence)));
-    let mut chains: Vec<Chain<'_>> = Vec::new();
+    let mut chains: Vec<Proven<'_>> = Vec::new();
+    let mut links = Chain::default();
     let mut faults = Vec::new();
     for entry in ordered {
         if chains.last().is_none_or(|chain| *chain.invocation != *entry.invocation) {
-            chains.push(Chain { invocation: &entry.invocation, action: &entry.action, head: Hash::ZERO, next: 0, began: false, ended: false });
+            links.restart();
+            chains.push(Proven { invocation: &entry.invocation, action: &entry.action, head: Hash::ZERO, next: 0, began: false, ended: false });
         }
         let Some(chain) = chains.last_mut() else { continue };
         if entry.run != *run {
@@ -37,7 +39,8 @@ pub(crate) fn prove(run: &RunId, entries: &[Entry]) -> LedgerProof {
         {
             faults.push(format!("{}: its entries do not lead to the head that it ended with: one of them was changed", entry.invocation));
         }
-        chain.head = chain.head.link(entry);
+        links.link(entry);
+        chain.head = links.head().unwrap_or(Hash::ZERO);
         chain.next = entry.sequence.saturating_add(1);
         chain.began |= matches!(entry.body, Body::Began);
         chain.ended |= matches!(entry.body, Body::Ended { .. });

@@ -20,6 +20,11 @@ impl Draw {
 
     /// The draw for the `ordinal`th `operation` on `resource`: 64 even bits.
     pub fn bits(self, resource: &str, operation: &str, ordinal: u64) -> u64 {
+        self.of(resource, operation).bits(ordinal)
+    }
+
+    /// The draws for all ordinals of an `operation` on `resource`.
+    pub fn of(self, resource: &str, operation: &str) -> Draws {
         // FNV-1a over the words, each closed by a byte that no UTF-8 text contains; then splitmix64's finaliser.
         let mut state = 0xcbf2_9ce4_8422_2325_u64 ^ mix(self.seed);
         for word in [resource, operation] {
@@ -28,7 +33,7 @@ impl Draw {
             }
             state = (state ^ 0xff).wrapping_mul(0x0000_0100_0000_01b3);
         }
-        mix(state ^ mix(ordinal))
+        Draws(state)
     }
 
     /// A number below `bound`; zero where `bound` is.
@@ -39,6 +44,17 @@ impl Draw {
     /// True once in `one_in` times.
     pub fn chance(self, resource: &str, operation: &str, ordinal: u64, one_in: u64) -> bool {
         self.below(resource, operation, ordinal, one_in) == 0
+    }
+}
+
+/// The draws for one operation on one resource, by their ordinals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Draws(u64);
+
+impl Draws {
+    /// The draw for an ordinal: 64 even bits.
+    pub fn bits(self, ordinal: u64) -> u64 {
+        mix(self.0 ^ mix(ordinal))
     }
 }
 

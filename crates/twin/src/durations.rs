@@ -112,9 +112,14 @@ impl Durations {
 
     /// How long the `ordinal`th `operation` on `resource` takes: at least a millisecond.
     pub fn of(&self, table: &Table, resource: &str, operation: &str, ordinal: u64) -> Duration {
+        self.drawn(table, self.draw.bits(resource, operation, ordinal))
+    }
+
+    /// How long something takes for which `bits` were drawn: at least a millisecond.
+    pub(crate) fn drawn(&self, table: &Table, bits: u64) -> Duration {
         match self.profile {
             Profile::Instant => Duration::from_millis(1),
-            Profile::Realistic => table.at(self.draw.bits(resource, operation, ordinal)).max(Duration::from_millis(1)),
+            Profile::Realistic => table.at(bits).max(Duration::from_millis(1)),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::changes::Change;
 use crate::clients::{Clients, Service};
 use crate::compute::{Group, LaunchTemplate};
 use crate::databases::{DarkLag, Instance, Pair, Phase, Replication, host};
-use crate::draw::Draw;
+use crate::draw::{Draw, Draws};
 use crate::durations::{Durations, LAG, Table};
 use crate::invariants::Guard;
 use crate::memory::Memory;
@@ -80,8 +80,8 @@ pub struct Estate {
     pub alarm_since: Option<Timestamp>,
     /// Channels that accept nothing; `None` inside is all of them.
     pub channels_down: Vec<Option<String>>,
-    /// How often each call was made: operation and resource, by their hash.
-    calls: BTreeMap<u64, u64>,
+    /// How often each call was made, by the draws for it.
+    calls: BTreeMap<Draws, u64>,
     /// Faults that are still to come.
     pub strikes: Strikes,
     /// AWS's own work.
@@ -186,11 +186,12 @@ impl Estate {
         self.story.tell(Event::Estate { at, what: what.into() });
     }
 
-    /// The ordinal of one more call, from 1.
-    pub(crate) fn count_call(&mut self, operation: &str, resource: &str) -> u64 {
-        let ordinal = self.calls.entry(self.durations.draw().bits(resource, operation, 0)).or_insert(0);
+    /// How long one more call takes; each has draws of its own.
+    pub(crate) fn time_of_call(&mut self, table: &Table, operation: &str, resource: &str) -> Duration {
+        let draws = self.durations.draw().of(resource, operation);
+        let ordinal = self.calls.entry(draws).or_insert(0);
         *ordinal += 1;
-        *ordinal
+        self.durations.drawn(table, draws.bits(*ordinal))
     }
 
     /// Applies whatever is due by `now`, in order. `now` never runs backwards.

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use muster_actions::dispatch;
-use muster_asl::{FunctionError, Invocation, Lambda, LocalBoxFuture};
+use muster_asl::{FunctionError, Invocation, Lambda, LocalBoxFuture, Reader, Value};
+use muster_core::{Progress, Status};
 use muster_plan::RegionRole;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::world::Twin;
 
@@ -29,8 +30,8 @@ impl Functions {
     }
 
     /// Runs a function on its own: nobody has to wait for it.
-    pub(crate) fn start(self: &Rc<Self>, here: RegionRole, function: &'static str, payload: Value) {
-        let functions = self.clone();
+    pub(crate) fn start(self: &Rc<Self>, here: RegionRole, function: &'static str, payload: serde_json::Value) {
+        let (functions, payload) = (self.clone(), Value::from(payload));
         tokio::task::spawn_local(async move {
             // A schedule takes no result; a failure shows in what the estate looks like.
             let _ = functions.run(here, function.into(), payload).await;
@@ -42,18 +43,17 @@ impl Functions {
         self.invocations.set(number);
         let id: Arc<str> = format!("{number:06}-{function}").into();
         let start = self.twin.look(|estate| estate.cold_start(&function));
-        tokio::time::sleep(std::time::Duration::from_millis(start.as_millis())).await;
+        self.twin.sleep(start).await;
         let world = self.twin.world(here, &function, &id);
-        let again = self.twin.may_redeliver().then(|| payload.clone());
         let mut body = pin!(async {
-            let result = dispatch(&function, &id, payload, &world).await;
+            let result = dispatch(&function, &id, Reader(&payload), &world).await;
             world.settle().await;
             result
         });
         std::future::poll_fn(|context| {
             let polled = body.as_mut().poll(context);
             for _ in self.twin.take_redeliveries(&id) {
-                let (functions, function, payload) = (self.clone(), function.clone(), again.clone().unwrap_or_default());
+                let (functions, function, payload) = (self.clone(), function.clone(), payload.clone());
                 tokio::task::spawn_local(async move {
                     let twice: LocalBoxFuture<'static, _> = Box::pin(functions.run(here, function, payload));
                     let _ = twice.await;
@@ -64,7 +64,7 @@ impl Functions {
                 return Poll::Ready(Err(FunctionError::new("Runtime.ExitError", cause.to_string())));
             }
             polled.map(|result| {
-                result.map_err(|failure| {
+                result.map(|progress| answer(&progress)).map_err(|failure| {
                     let cause = json!({"errorType": failure.error_type, "errorMessage": failure.error_message});
                     FunctionError::new(failure.error_type, cause.to_string())
                 })
@@ -74,6 +74,25 @@ impl Functions {
     }
 }
 
+/// What a state machine sees of a progress: its JSON, made without a detour.
+fn answer(progress: &Progress) -> Value {
+    let text = |text: &str| Value::from(text);
+    let status = match progress.status {
+        Status::Done => "done",
+        Status::Pending => "pending",
+    };
+    let fields = [
+        ("status", Some(text(status))),
+        ("retryAfterSeconds", progress.retry_after_seconds.map(Value::from)),
+        ("detail", Some(text(&progress.detail))),
+        ("verdict", progress.verdict.as_deref().map(text)),
+        ("output", progress.output.clone().map(Value::from)),
+        ("phase", Some(text(&progress.phase))),
+        ("since", Some(text(&progress.since.to_string()))),
+    ];
+    muster_asl::object(fields.into_iter().filter_map(|(name, field)| Some((name, field?))))
+}
+
 /// What the state machines' `FunctionName` leads to.
 pub(crate) struct Invoker(pub(crate) Rc<Functions>);
 
@@ -81,5 +100,22 @@ impl Lambda for Invoker {
     fn invoke(&self, invocation: Invocation) -> LocalBoxFuture<'static, Result<Value, FunctionError>> {
         let function: Arc<str> = invocation.function.rsplit(':').next().unwrap_or(&invocation.function).into();
         Box::pin(self.0.clone().run(RegionRole::Standby, function, invocation.payload))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use muster_core::{Duration, Timestamp};
+
+    #[test]
+    fn a_state_machine_sees_the_json_of_a_progress() {
+        let pending = Progress { phase: "Promote".into(), since: Timestamp::from_millis(5), ..Progress::pending("two \"left\"", Duration::from_secs(7)) };
+        let done = Progress { output: Some(json!({"run": {"epoch": 7, "list": [1, null, true]}})), ..Progress::done("all").with_verdict("opened") };
+        for progress in [pending, done, Progress::done("")] {
+            let seen = muster_asl::to_json(&answer(&progress));
+            // As text: the order of the fields is seen by expressions too.
+            assert_eq!(seen.to_string(), serde_json::to_value(&progress).unwrap().to_string());
+        }
     }
 }

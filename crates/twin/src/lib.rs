@@ -11,6 +11,7 @@ mod balancer;
 mod caches;
 mod changes;
 mod clients;
+mod clock;
 mod compute;
 mod databases;
 mod draw;
@@ -26,6 +27,8 @@ mod network;
 mod outcome;
 mod ports;
 mod rehearse;
+#[cfg(test)]
+mod safety_tests;
 mod scenario;
 mod schedules;
 mod serving;

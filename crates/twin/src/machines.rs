@@ -83,17 +83,17 @@ impl StateMachines {
 
     /// Whether any execution of any flow runs.
     pub(crate) fn any_running(&self) -> bool {
-        self.functions.list_executions().iter().any(|execution| execution.status == ExecutionStatus::Running)
+        self.functions.any_running()
     }
 }
 
 impl Engine for StateMachines {
     fn execution_state(&self, execution: &str) -> ExecutionState {
-        match self.functions.describe_execution(execution) {
+        match self.functions.execution_status(execution) {
             Err(_) => ExecutionState::Unknown,
-            Ok(known) if known.status == ExecutionStatus::Running => ExecutionState::Running,
-            Ok(known) => {
-                let at = known.stop_date.and_then(|millis| i64::try_from(millis).ok()).unwrap_or_default();
+            Ok((ExecutionStatus::Running, _)) => ExecutionState::Running,
+            Ok((_, ended)) => {
+                let at = ended.and_then(|millis| i64::try_from(millis).ok()).unwrap_or_default();
                 ExecutionState::Ended(Timestamp::from_millis(at))
             }
         }

@@ -36,7 +36,7 @@ pub struct Memory {
     /// Samples of the service, oldest first.
     pub samples: Vec<Sample>,
     /// Notes, by scope and name.
-    pub notes: BTreeMap<(Arc<str>, Arc<str>), Value>,
+    pub notes: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Value>>,
     /// The ledger: entries by run and invocation, in their sequence.
     pub ledger: BTreeMap<RunId, BTreeMap<Arc<str>, Vec<Entry>>>,
     /// The plan in force.
@@ -155,7 +155,8 @@ impl Memory {
 
     /// Since when every sample of a source has failed, if that is at least `span` ago; samples that saw nothing do not count.
     pub fn failing_since(&self, source: &str, span: Duration) -> Option<Timestamp> {
-        let seen = || self.samples.iter().rev().filter(|sample| *sample.source == *source && matches!(sample.reading, Reading::Healthy | Reading::Failing { .. }));
+        let seen =
+            || self.samples.iter().rev().filter(|sample| *sample.source == *source && matches!(sample.reading, Reading::Healthy | Reading::Failing { .. }));
         let newest = seen().next()?.at;
         let first = seen().take_while(|sample| matches!(sample.reading, Reading::Failing { .. })).last()?.at;
         (newest.since(first) >= span).then_some(first)

@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use muster_asl::{Config, Details, HistoryMode, LoadErrors, Machine, StepFunctions, TokioClock};
+use muster_asl::{Config, HistoryMode, LoadErrors, Machine, StepFunctions};
 use muster_core::{Duration, RunId, Timestamp};
 use muster_plan::Plan;
 use tokio::task::LocalSet;
 
+use crate::clock::{Sleepers, VirtualClock};
 use crate::estate::Estate;
 use crate::faults::Fault;
 use crate::functions::{Functions, Invoker};
@@ -61,17 +62,19 @@ impl Rehearser {
 
     fn rehearse(&self, scenario: &Scenario, watch: Option<&mut dyn FnMut(Event)>) -> Rehearsal {
         // A runtime of its own for each run: its clock starts at the beginning, and nothing is left over from another.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        let Ok(runtime) = runtime else { unreachable!("a runtime without input and output needs nothing that could be missing") };
-        LocalSet::new().block_on(&runtime, self.drive(scenario, watch))
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let sleepers = Arc::new(Sleepers::default());
+        sleepers.are_woken_by(&mut builder);
+        let Ok(runtime) = builder.build() else { unreachable!("a runtime without input and output needs nothing that could be missing") };
+        LocalSet::new().block_on(&runtime, self.drive(scenario, VirtualClock::new(BEGINNING, sleepers), watch))
     }
 
-    async fn drive(&self, scenario: &Scenario, mut watch: Option<&mut dyn FnMut(Event)>) -> Rehearsal {
+    async fn drive(&self, scenario: &Scenario, clock: VirtualClock, mut watch: Option<&mut dyn FnMut(Event)>) -> Rehearsal {
         let mut estate = Estate::new(&self.plan, self.sha256.clone(), scenario, BEGINNING);
         if watch.is_some() {
             estate.story = Story::watched();
         }
-        let twin = Twin::new(estate);
+        let twin = Twin::on(estate, clock);
         let functions = Functions::new(twin.clone());
         let state_machines = self.step_functions(scenario, &twin, &functions);
         twin.set_engine(state_machines.clone());
@@ -81,13 +84,13 @@ impl Rehearser {
         let mut end = End::of(scenario, &self.plan, &twin);
         // The minute schedules fire at a second of their own.
         let first = twin.look(|estate| estate.durations.within_a_minute("schedules"));
-        tokio::time::sleep(std::time::Duration::from_millis(first.as_millis())).await;
+        twin.sleep(first).await;
         loop {
             schedules.tick();
             let over = tokio::select! {
                 biased;
                 () = twin.violated.notified() => true,
-                () = tokio::time::sleep(std::time::Duration::from_millis(TICK.as_millis())) => end.is_reached(&twin, &state_machines),
+                () = twin.sleep(TICK) => end.is_reached(&twin, &state_machines),
             };
             if let Some(watch) = &mut watch {
                 twin.look(|estate| estate.story.take_unseen()).into_iter().for_each(&mut **watch);
@@ -108,8 +111,7 @@ impl Rehearser {
     }
 
     fn step_functions(&self, scenario: &Scenario, twin: &Rc<Twin>, functions: &Rc<Functions>) -> Rc<StateMachines> {
-        let origin = u64::try_from(BEGINNING.as_millis()).unwrap_or_default();
-        let mut config = Config::new(Rc::new(TokioClock::new(origin)), Rc::new(Invoker(functions.clone())));
+        let mut config = Config::new(twin.clock(), Rc::new(Invoker(functions.clone())));
         config.seed = scenario.seed;
         config.region = self.plan.regions.standby.to_string();
         config.history = HistoryMode::Off;
@@ -118,12 +120,12 @@ impl Rehearser {
             step_functions.register(flow, machine.clone());
         }
         let observed = Rc::downgrade(twin);
-        step_functions.observe(move |execution, event| {
-            let (Some(twin), Details::StateEntered { name, .. }) = (observed.upgrade(), &event.details) else { return };
+        step_functions.observe_entries(move |execution, state| {
+            let Some(twin) = observed.upgrade() else { return };
             let execution = execution.rsplit(':').nth(1).unwrap_or(execution).into();
             let at = twin.now();
             twin.look(|estate| {
-                estate.story.tell(Event::Phase { at, execution, state: (&**name).into() });
+                estate.story.tell(Event::Phase { at, execution, state: state.into() });
                 estate.check();
             });
         });
@@ -151,9 +153,14 @@ pub fn rehearse_many(
     scenario: impl Fn(u64) -> Scenario + Sync,
     mut fold: impl FnMut(Rehearsal),
 ) -> Result<(), LoadErrors> {
+    if threads <= 1 {
+        // Without another thread, memory is given and taken without locks.
+        let rehearser = Rehearser::new(plan)?;
+        seeds.for_each(|seed| fold(rehearser.run(&scenario(seed))));
+        return Ok(());
+    }
     // Problems are found here, once, and not on every thread.
     machines::load(&plan.regions.standby)?;
-    let threads = threads.max(1);
     std::thread::scope(|scope| {
         let mut results = Vec::with_capacity(threads);
         for thread in 0..threads {
@@ -187,7 +194,7 @@ fn stop_executions(scenario: &Scenario, twin: &Rc<Twin>, machines: &Rc<StateMach
         let at = Timestamp::from_millis(incident_at.as_millis().saturating_add(*offset));
         let (delay, twin, machines) = (at.since(twin.now()), twin.clone(), machines.clone());
         tokio::task::spawn_local(async move {
-            tokio::time::sleep(std::time::Duration::from_millis(delay.as_millis())).await;
+            twin.sleep(delay).await;
             for execution in machines.running(REGION_FAILOVER) {
                 twin.look(|estate| estate.tell("an operator stops the execution in the console"));
                 // It runs: it was just listed.

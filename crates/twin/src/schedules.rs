@@ -47,7 +47,7 @@ impl Schedules {
             for role in [RegionRole::Standby, RegionRole::Witness] {
                 self.functions.start(role, "probe", json!({ "vantage": self.plan.regions.get(role) }));
             }
-        } else {
+        } else if self.twin.look(|estate| estate.has_questions()) {
             self.functions.start(RegionRole::Standby, "sweep-decisions", json!({}));
         }
         if self.twin.look(|estate| estate.has_debts()) {
@@ -91,9 +91,9 @@ impl Schedules {
     }
 
     fn start_after(&self, delay: Duration, input: Value) {
-        let machines = self.machines.clone();
+        let (twin, machines) = (self.twin.clone(), self.machines.clone());
         tokio::task::spawn_local(async move {
-            tokio::time::sleep(std::time::Duration::from_millis(delay.as_millis())).await;
+            twin.sleep(delay).await;
             machines.start(REGION_FAILOVER, None, input);
         });
     }
@@ -139,11 +139,15 @@ impl Estate {
 
     /// Whether a service-wide note says that an old primary is still to be fenced: without one the schedule finds nothing to do.
     fn has_debts(&self) -> bool {
-        self.memory.notes.keys().any(|(scope, name)| scope.starts_with("service/") && name.starts_with("fence"))
+        self.memory.notes.iter().any(|(scope, notes)| scope.starts_with("service/") && notes.keys().any(|name| name.starts_with("fence")))
+    }
+
+    /// Whether any run waits for an answer: without a question the sweeper finds nothing to do.
+    fn has_questions(&self) -> bool {
+        !self.memory.open_questions().is_empty()
     }
 
     pub(crate) fn cold_start(&mut self, function: &str) -> Duration {
-        let ordinal = self.count_call("lambda:Invoke", function);
-        self.durations.of(&COLD_START, function, "start", ordinal)
+        self.time_of_call(&COLD_START, "start", function)
     }
 }

@@ -94,11 +94,6 @@ impl Strikes {
         Some(pending.planned.fault.clone())
     }
 
-    /// Whether some call is still to be made by an invocation that is delivered twice.
-    pub(crate) fn may_redeliver(&self) -> bool {
-        self.faults.iter().any(|pending| !pending.done && pending.planned.fault == Fault::DuplicateDelivery)
-    }
-
     /// What strikes this call. Only calls from the incident on count.
     pub(crate) fn at_call(&mut self, now: Timestamp, incident_at: Timestamp, call: Struck<'_>) -> Strike {
         let mut strike = Strike::default();

@@ -6,6 +6,7 @@
 //! Calls to Muster's own tables take their time and can fail like all others, but are not journaled: the ledger is
 //! about the service's estate, and appending to it would otherwise never end.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use muster_plan::RegionRole;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+use crate::clock::VirtualClock;
 use crate::durations::Table;
 use crate::estate::Estate;
 use crate::network::From;
@@ -40,8 +42,7 @@ pub trait Engine {
 /// The estate and what runs on it. One per rehearsal.
 pub struct Twin {
     estate: RefCell<Estate>,
-    origin: Timestamp,
-    started: tokio::time::Instant,
+    clock: Rc<VirtualClock>,
     engine: RefCell<Option<Rc<dyn Engine>>>,
     /// Invocations that are to be delivered once more.
     redeliver: RefCell<Vec<Arc<str>>>,
@@ -53,10 +54,15 @@ pub struct Twin {
 impl Twin {
     /// The twin of an estate. Call it inside a runtime whose clock is paused; time begins with the estate's.
     pub fn new(estate: Estate) -> Rc<Self> {
+        let clock = VirtualClock::of_tokio(estate.now());
+        Twin::on(estate, clock)
+    }
+
+    /// The twin of an estate, whose time is a clock's.
+    pub(crate) fn on(estate: Estate, clock: VirtualClock) -> Rc<Self> {
         Rc::new(Twin {
-            origin: estate.now(),
+            clock: Rc::new(clock),
             estate: RefCell::new(estate),
-            started: tokio::time::Instant::now(),
             engine: RefCell::new(None),
             redeliver: RefCell::new(Vec::new()),
             admission: Cell::new(true),
@@ -80,8 +86,17 @@ impl Twin {
 
     /// The present instant.
     pub fn now(&self) -> Timestamp {
-        let elapsed = self.started.elapsed().as_millis();
-        self.origin.after(Duration::from_millis(u64::try_from(elapsed).unwrap_or(u64::MAX)))
+        self.clock.now()
+    }
+
+    /// The clock that everything in this rehearsal goes by.
+    pub(crate) fn clock(&self) -> Rc<VirtualClock> {
+        self.clock.clone()
+    }
+
+    /// Passes time.
+    pub(crate) async fn sleep(&self, span: Duration) {
+        self.clock.sleep(span).await;
     }
 
     /// Looks at the estate as it is now.
@@ -109,11 +124,6 @@ impl Twin {
     pub(crate) fn take_redeliveries(&self, invocation: &str) -> Vec<Arc<str>> {
         let mut marked = self.redeliver.borrow_mut();
         if marked.is_empty() { Vec::new() } else { marked.extract_if(.., |id| **id == *invocation).collect() }
-    }
-
-    /// Whether any invocation may have to be delivered once more: then its event is kept.
-    pub(crate) fn may_redeliver(&self) -> bool {
-        self.estate.borrow().strikes.may_redeliver()
     }
 
     /// A handle for an invocation of `action` in a region.
@@ -148,12 +158,12 @@ pub struct World {
 }
 
 /// A call, before it is made.
-pub(crate) struct Calling {
+pub(crate) struct Calling<'a> {
     pub(crate) operation: &'static str,
     pub(crate) region: Region,
     pub(crate) plane: Plane,
     pub(crate) mutates: bool,
-    pub(crate) resource: Arc<str>,
+    pub(crate) resource: Cow<'a, str>,
     pub(crate) table: &'static Table,
     /// Whether it is about the service's estate; Muster's own tables otherwise.
     pub(crate) estate: bool,
@@ -178,7 +188,7 @@ impl World {
         self.invocation.crashed.get()
     }
 
-    pub(crate) fn journal_run(&self) -> Option<muster_core::Run> {
+    pub(crate) fn journal_run(&self) -> Option<Arc<muster_core::Run>> {
         self.invocation.journal.run()
     }
 
@@ -188,12 +198,12 @@ impl World {
     }
 
     /// A read: `effect` looks at the estate, as it is or as it was `stale` ago.
-    pub(crate) async fn read<T>(&self, calling: Calling, effect: impl FnOnce(&mut Estate, Option<Duration>) -> Result<T, Refusal>) -> Result<T, CallError> {
+    pub(crate) async fn read<T>(&self, calling: Calling<'_>, effect: impl FnOnce(&mut Estate, Option<Duration>) -> Result<T, Refusal>) -> Result<T, CallError> {
         self.call(calling, false, effect).await
     }
 
     /// A change of the service's estate.
-    pub(crate) async fn mutate<T>(&self, calling: Calling, effect: impl FnOnce(&mut Estate) -> Result<T, Refusal>) -> Result<T, CallError> {
+    pub(crate) async fn mutate<T>(&self, calling: Calling<'_>, effect: impl FnOnce(&mut Estate) -> Result<T, Refusal>) -> Result<T, CallError> {
         if self.twin.admission.get() {
             admit(self, &calling.as_call()).await?;
         }
@@ -204,7 +214,7 @@ impl World {
     }
 
     /// A change that needs no permission: Muster's own bookkeeping.
-    pub(crate) async fn change<T>(&self, calling: Calling, effect: impl FnOnce(&mut Estate) -> Result<T, Refusal>) -> Result<T, CallError> {
+    pub(crate) async fn change<T>(&self, calling: Calling<'_>, effect: impl FnOnce(&mut Estate) -> Result<T, Refusal>) -> Result<T, CallError> {
         self.call(calling, false, |estate, _| {
             let now = estate.now();
             estate.change(now, effect)
@@ -212,7 +222,12 @@ impl World {
         .await
     }
 
-    async fn call<T>(&self, calling: Calling, changes: bool, effect: impl FnOnce(&mut Estate, Option<Duration>) -> Result<T, Refusal>) -> Result<T, CallError> {
+    async fn call<T>(
+        &self,
+        calling: Calling<'_>,
+        changes: bool,
+        effect: impl FnOnce(&mut Estate, Option<Duration>) -> Result<T, Refusal>,
+    ) -> Result<T, CallError> {
         let began = self.now();
         let (strike, latency, obstacle) = self.twin.look(|estate| self.set_out(estate, &calling));
         if strike.delivered_twice {
@@ -224,17 +239,17 @@ impl World {
         // A fault that strikes wins over what would have happened anyway.
         let outcome = match (strike.fails, obstacle) {
             (Some((fault, true)), None) => {
-                sleep(latency).await;
+                self.twin.sleep(latency).await;
                 let _ = self.land(changes, strike.stale, effect);
-                sleep(wait_before(fault, latency)).await;
+                self.twin.sleep(wait_before(fault, latency)).await;
                 Err((fault, spoken(fault).to_owned()))
             }
             (Some((fault, _)), _) => {
-                sleep(latency.saturating_add(wait_before(fault, latency))).await;
+                self.twin.sleep(latency.saturating_add(wait_before(fault, latency))).await;
                 Err((fault, spoken(fault).to_owned()))
             }
             (None, Some((fault, message))) => {
-                sleep(wait_before(fault, Duration::ZERO)).await;
+                self.twin.sleep(wait_before(fault, Duration::ZERO)).await;
                 Err((fault, message))
             }
             (None, None) if !calling.estate && strike.is_harmless() => {
@@ -242,7 +257,7 @@ impl World {
                 self.land(changes, strike.stale, effect)
             }
             (None, None) => {
-                sleep(latency.saturating_add(self.invocation.owed.take())).await;
+                self.twin.sleep(latency.saturating_add(self.invocation.owed.take())).await;
                 self.land(changes, strike.stale, effect)
             }
         };
@@ -253,19 +268,18 @@ impl World {
     }
 
     /// Whether a fault strikes, how long the call takes, and what stands in its way.
-    fn set_out(&self, estate: &mut Estate, calling: &Calling) -> (Strike, Duration, Option<Refusal>) {
+    fn set_out(&self, estate: &mut Estate, calling: &Calling<'_>) -> (Strike, Duration, Option<Refusal>) {
         let struck = Struck { operation: calling.operation, mutates: calling.mutates, estate: calling.estate };
         let (now, incident_at) = (estate.now, estate.incident_at);
         let strike = estate.strikes.at_call(now, incident_at, struck);
         for fault in &strike.estate {
             estate.change(now, |estate| estate.strike(fault));
         }
-        let ordinal = estate.count_call(calling.operation, &calling.resource);
-        let latency = estate.durations.of(calling.table, &calling.resource, calling.operation, ordinal).min(ATTEMPT);
+        let latency = estate.time_of_call(calling.table, calling.operation, &calling.resource).min(ATTEMPT);
         (strike, latency, self.obstacle(estate, calling))
     }
 
-    fn obstacle(&self, estate: &Estate, calling: &Calling) -> Option<Refusal> {
+    fn obstacle(&self, estate: &Estate, calling: &Calling<'_>) -> Option<Refusal> {
         let region = &calling.region;
         let role = estate.role_of(region)?;
         if !estate.network.reaches(From::Region(self.invocation.here), role) {
@@ -282,7 +296,7 @@ impl World {
         if changes { self.twin.change(|estate| effect(estate, stale)) } else { self.twin.look(|estate| effect(estate, stale)) }
     }
 
-    fn finish<T>(&self, calling: &Calling, began: Timestamp, outcome: Result<T, Refusal>) -> Result<T, CallError> {
+    fn finish<T>(&self, calling: &Calling<'_>, began: Timestamp, outcome: Result<T, Refusal>) -> Result<T, CallError> {
         let now = self.now();
         let failure = outcome.as_ref().err();
         if calling.estate {
@@ -294,7 +308,7 @@ impl World {
                 self.journal().called(now, calling.as_call(), Outcome { fault, message, latency: now.since(began), request_id });
             }
             if calling.mutates || fault.is_some() {
-                let (action, resource) = (self.invocation.action.clone(), calling.resource.clone());
+                let (action, resource) = (self.invocation.action.clone(), calling.resource.as_ref().into());
                 self.twin.look(|estate| estate.story.tell(Event::Call { at: now, action, operation: calling.operation, resource, fault }));
             }
         }
@@ -302,12 +316,12 @@ impl World {
     }
 
     fn journal_run_is_open(&self) -> bool {
-        self.invocation.journal.head().is_some()
+        self.invocation.journal.has_begun()
     }
 
     /// Lets the time pass that calls to Muster's own tables have taken: before an invocation answers.
     pub(crate) async fn settle(&self) {
-        sleep(self.invocation.owed.take()).await;
+        self.twin.sleep(self.invocation.owed.take()).await;
     }
 
     /// The function dies here: whoever drives it sees that and drops it.
@@ -317,9 +331,15 @@ impl World {
     }
 }
 
-impl Calling {
+impl Calling<'_> {
     pub(crate) fn as_call(&self) -> Call {
-        Call { operation: self.operation.into(), region: self.region.clone(), plane: self.plane, mutates: self.mutates, resource: self.resource.clone() }
+        Call {
+            operation: self.operation.into(),
+            region: self.region.clone(),
+            plane: self.plane,
+            mutates: self.mutates,
+            resource: self.resource.as_ref().into(),
+        }
     }
 }
 
@@ -334,12 +354,6 @@ impl muster_actions::World for World {}
 impl Journaled for World {
     fn journal(&self) -> &Journal {
         &self.invocation.journal
-    }
-}
-
-async fn sleep(span: Duration) {
-    if !span.is_zero() {
-        tokio::time::sleep(std::time::Duration::from_millis(span.as_millis())).await;
     }
 }
 

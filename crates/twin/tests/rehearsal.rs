@@ -120,13 +120,17 @@ fn an_execution_that_was_stopped_leaves_no_lock_behind() {
 #[test]
 fn what_is_said_of_a_fault_is_what_happens() {
     let basecoat = muster_plan::load("basecoat.yaml", include_bytes!("../../../plans/basecoat.yaml"));
-    let plan = Arc::new(basecoat.plan.unwrap());
-    let rehearser = Rehearser::new(&plan).unwrap();
+    let plan = basecoat.plan.unwrap();
+    // Where two of three sources see the primary healthy, a run stands down; where one of them is blind, it has to hold.
+    let mut blind: serde_json::Value = serde_json::from_str(&plan.canonical_json()).unwrap();
+    blind["triggers"]["confirm"]["of"][2] = serde_json::json!({ "kind": "awsHealth", "name": "aws", "services": ["RDS"] });
+    let plans = [Arc::new(plan), Arc::new(serde_json::from_value(blind).unwrap())];
+    let rehearsers = plans.each_ref().map(|plan| Rehearser::new(plan).unwrap());
     for fault in FAULTS {
         let mut all_held = BTreeSet::new();
-        for seed in 1..3 {
+        for (seed, (plan, rehearser)) in [(1, 0), (2, 0), (1, 1)].map(|(seed, index)| (seed, (&plans[index], &rehearsers[index]))) {
             let (mut held, mut touched) = (BTreeSet::new(), Vec::new());
-            let rehearsal = rehearser.watch(&Scenario::named(&[fault.name], seed, &plan).unwrap(), &mut |event| match event {
+            let rehearsal = rehearser.watch(&Scenario::named(&[fault.name], seed, plan).unwrap(), &mut |event| match event {
                 Event::Evidence { evidence: Evidence::Held { phase, .. }, .. } => {
                     held.insert(phase);
                 }

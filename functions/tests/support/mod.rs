@@ -11,17 +11,17 @@ use serde_json::Value;
 
 /// A request of the function: to the runtime, or to AWS.
 #[derive(Clone, Debug)]
-pub struct Request {
-    pub path: String,
-    pub target: String,
-    pub body: String,
+pub(crate) struct Request {
+    pub(crate) path: String,
+    pub(crate) target: String,
+    pub(crate) body: String,
 }
 
 /// What AWS answers: status and body; `None` never answers.
-pub type Aws = dyn Fn(&Request) -> Option<(u16, String)> + Send + Sync;
+pub(crate) type Aws = dyn Fn(&Request) -> Option<(u16, String)> + Send + Sync;
 
 /// What the function posted to the runtime: the path after the request's id, and the body.
-pub type Posted = (String, Value);
+pub(crate) type Posted = (String, Value);
 
 struct Shared {
     events: Mutex<Receiver<String>>,
@@ -31,16 +31,16 @@ struct Shared {
 }
 
 /// The server.
-pub struct Lambda {
+pub(crate) struct Lambda {
     address: String,
     events: Sender<String>,
     posted: Receiver<Posted>,
     /// Requests to AWS, as they come.
-    pub asked: Receiver<Request>,
+    pub(crate) asked: Receiver<Request>,
 }
 
 impl Lambda {
-    pub fn start(aws: impl Fn(&Request) -> Option<(u16, String)> + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(aws: impl Fn(&Request) -> Option<(u16, String)> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let ((events, of_events), (posted, of_posted), (asked, of_asked)) = (channel(), channel(), channel());
@@ -55,7 +55,7 @@ impl Lambda {
     }
 
     /// The function, as Lambda starts it.
-    pub fn function(&self, binary: &str) -> Function {
+    pub(crate) fn function(&self, binary: &str) -> Function {
         let endpoint = format!("http://{}", self.address);
         let child = Command::new(binary)
             .env_clear()
@@ -82,22 +82,22 @@ impl Lambda {
         Function(child)
     }
 
-    pub fn send(&self, event: &Value) {
+    pub(crate) fn send(&self, event: &Value) {
         self.events.send(event.to_string()).unwrap();
     }
 
     /// What the function answers to the event.
-    pub fn answer(&self) -> Posted {
+    pub(crate) fn answer(&self) -> Posted {
         self.posted.recv_timeout(Duration::from_secs(30)).expect("no answer came within 30 s")
     }
 }
 
 /// A running function; killed at the end, as Lambda does.
-pub struct Function(Child);
+pub(crate) struct Function(Child);
 
 impl Function {
     /// Kills the function (SIGKILL) and returns what it has written: standard output, and everything.
-    pub fn kill(mut self) -> (Vec<Value>, String) {
+    pub(crate) fn kill(mut self) -> (Vec<Value>, String) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
         let (mut out, mut error) = (String::new(), String::new());

@@ -151,7 +151,7 @@ async fn invoke(visit: &Visit, arguments: &Value) -> Result<Value, Failure> {
     let invocation = Invocation {
         function: text("FunctionName").unwrap_or_default(),
         qualifier: text("Qualifier"),
-        payload: arguments.get("Payload").map_or_else(|| serde_json::json!({}), value::to_json),
+        payload: arguments.get("Payload").cloned().unwrap_or_else(value::empty_object),
         execution_arn: execution.arn.clone(),
         state_name: visit.state.clone(),
         retry_count: visit.retry_count.get(),
@@ -160,7 +160,7 @@ async fn invoke(visit: &Visit, arguments: &Value) -> Result<Value, Failure> {
     // Spawned, and not aborted when this wait is dropped: a function runs on.
     let running = tokio::task::spawn_local(execution.world.lambda.invoke(invocation));
     let payload = match running.await {
-        Ok(Ok(payload)) => Value::from(payload),
+        Ok(Ok(payload)) => payload,
         Ok(Err(FunctionError { name, cause })) => return Err(Failure::new(&name, cause)),
         Err(panic) => return Err(Failure::new("Lambda.Unknown", panicked(panic))),
     };

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 
-use muster_asl::{Clock, Config, Description, Event, FunctionError, Invocation, Lambda, LocalBoxFuture, Machine, StepFunctions, TokioClock};
+use muster_asl::{Clock, Config, Description, Event, FunctionError, Invocation, Lambda, LocalBoxFuture, Machine, StepFunctions, TokioClock, to_json};
 use serde_json::{Value, json};
 
 /// 2026-01-01T00:00:00Z
 pub(crate) const ORIGIN: u64 = 1_767_225_600_000;
 
-pub(crate) type Reply = Result<Value, FunctionError>;
+pub(crate) type Reply = Result<muster_asl::Value, FunctionError>;
 
 /// Functions for tests. A payload with `sleep` takes so many seconds, one with `fail` fails with that
 /// error name, one with `reply` returns it; anything else is returned as it is. Every call, and every end
@@ -34,7 +34,7 @@ impl Lambda for Handle {
             functions.calls.borrow_mut().push(invocation.clone());
             let next_error = functions.first_fail.borrow_mut().pop();
             let clock = functions.clock.borrow().clone().unwrap();
-            let payload = invocation.payload;
+            let payload = to_json(&invocation.payload);
             if let Some(seconds) = payload["sleep"].as_u64() {
                 clock.sleep(seconds * 1_000).await;
             }
@@ -49,7 +49,7 @@ impl Lambda for Handle {
             })) {
                 return Err(FunctionError::new(error, "because of the test"));
             }
-            Ok(payload.get("reply").cloned().unwrap_or(payload))
+            Ok(payload.get("reply").cloned().unwrap_or(payload).into())
         })
     }
 }

@@ -23,4 +23,4 @@ pub use state::{
     Answer, Closing, Control, ControlState, Decisions, ExecutionState, Executions, KillSwitch, LaneState, Ledger, Notes, OpenRun, Plans, Question, Reading,
     Reports, RunRegistry, Sample, Samples, StartedPlan,
 };
-pub use traffic::{AlarmState, AliasRecord, Alarms, Datapoint, Dns, Http, HttpAnswer, MetricQuery, MetricWriter, Metrics, Resolver, Vantage};
+pub use traffic::{AlarmState, Alarms, AliasRecord, Datapoint, Dns, Http, HttpAnswer, MetricQuery, MetricWriter, Metrics, Resolver, Vantage};

@@ -1,5 +1,6 @@
 //! Muster's own memory, executions and channels, in the standby region.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use muster_core::ports::{
@@ -22,7 +23,7 @@ impl World {
     async fn table<T>(
         &self,
         operation: &'static str,
-        resource: impl Into<Arc<str>>,
+        resource: impl Into<Cow<'_, str>>,
         effect: impl FnOnce(&mut Estate) -> Result<T, Refusal>,
     ) -> Result<T, CallError> {
         let region: Region = self.region(RegionRole::Standby);
@@ -55,7 +56,7 @@ impl RunRegistry for World {
 
     async fn open_run(&self, expected_epoch: u64, open: &OpenRun) -> Result<bool, CallError> {
         let engine = self.twin().engine();
-        self.table("dynamodb:UpdateItem", open.run.service.clone(), |estate| {
+        self.table("dynamodb:UpdateItem", &*open.run.service, |estate| {
             let before = estate.memory.lane(&open.run.service, open.run.lane).open;
             let now = estate.now();
             let opened = estate.memory.open_run(now, expected_epoch, open);
@@ -90,7 +91,7 @@ impl RunRegistry for World {
 
 impl Decisions for World {
     async fn ask(&self, question: &Question) -> Result<Question, CallError> {
-        self.table("dynamodb:PutItem", question.name.clone(), |estate| {
+        self.table("dynamodb:PutItem", &*question.name, |estate| {
             let key = (question.run.clone(), question.name.clone());
             Ok(estate.memory.questions.entry(key).or_insert_with(|| question.clone()).clone())
         })
@@ -154,19 +155,18 @@ impl Samples for World {
 impl Notes for World {
     async fn note_once(&self, scope: &str, name: &str, value: &Value) -> Result<Value, CallError> {
         self.table("dynamodb:PutItem", name, |estate| {
-            let key = (scope.into(), name.into());
-            Ok(estate.memory.notes.entry(key).or_insert_with(|| value.clone()).clone())
+            Ok(estate.memory.notes.entry(scope.into()).or_default().entry(name.into()).or_insert_with(|| value.clone()).clone())
         })
         .await
     }
 
     async fn note(&self, scope: &str, name: &str, value: &Value) -> Result<(), CallError> {
         self.table("dynamodb:PutItem", name, |estate| {
-            let key: (Arc<str>, Arc<str>) = (scope.into(), name.into());
+            let notes = estate.memory.notes.entry(scope.into()).or_default();
             if value.is_null() {
-                estate.memory.notes.remove(&key);
+                notes.remove(name);
             } else {
-                estate.memory.notes.insert(key, value.clone());
+                notes.insert(name.into(), value.clone());
             }
             Ok(())
         })
@@ -174,7 +174,7 @@ impl Notes for World {
     }
 
     async fn read_note(&self, scope: &str, name: &str) -> Result<Option<Value>, CallError> {
-        self.table("dynamodb:GetItem", name, |estate| Ok(estate.memory.notes.get(&(scope.into(), name.into())).cloned())).await
+        self.table("dynamodb:GetItem", name, |estate| Ok(estate.memory.notes.get(scope).and_then(|notes| notes.get(name)).cloned())).await
     }
 }
 
@@ -197,7 +197,7 @@ impl Ledger for World {
     }
 
     async fn read_ledger(&self, run: &RunId) -> Result<Vec<Entry>, CallError> {
-        self.table("dynamodb:Query", run.0.clone(), |estate| Ok(estate.memory.read_ledger(run))).await
+        self.table("dynamodb:Query", &*run.0, |estate| Ok(estate.memory.read_ledger(run))).await
     }
 }
 
@@ -217,7 +217,7 @@ impl Plans<Plan> for World {
 
 impl Reports<Report> for World {
     async fn publish_report(&self, run: &RunId, report: &Report) -> Result<String, CallError> {
-        self.table("s3:PutObject", run.0.clone(), |estate| {
+        self.table("s3:PutObject", &*run.0, |estate| {
             estate.memory.reports.entry(run.clone()).or_insert_with(|| report.clone());
             Ok(format!("s3://muster-reports/{run}.html"))
         })

@@ -6,28 +6,28 @@ mod memory;
 mod sql;
 mod traffic;
 
+use std::borrow::Cow;
 use std::fmt::Display;
-use std::sync::Arc;
 
 use muster_core::{CallFault, Plane, Region};
 
 use crate::durations::{CONTROL_CALL, DATA_CALL, Table};
 use crate::world::{Calling, Refusal};
 
-fn control(operation: &'static str, region: &Region, resource: impl Into<Arc<str>>) -> Calling {
+fn control<'a>(operation: &'static str, region: &Region, resource: impl Into<Cow<'a, str>>) -> Calling<'a> {
     Calling { operation, region: region.clone(), plane: Plane::Control, mutates: false, resource: resource.into(), table: &CONTROL_CALL, estate: true }
 }
 
-fn data(operation: &'static str, region: &Region, resource: impl Into<Arc<str>>, table: &'static Table) -> Calling {
+fn data<'a>(operation: &'static str, region: &Region, resource: impl Into<Cow<'a, str>>, table: &'static Table) -> Calling<'a> {
     Calling { operation, region: region.clone(), plane: Plane::Data, mutates: false, resource: resource.into(), table, estate: true }
 }
 
 /// Muster's own tables, topics and buckets.
-fn books(operation: &'static str, region: &Region, resource: impl Into<Arc<str>>) -> Calling {
+fn books<'a>(operation: &'static str, region: &Region, resource: impl Into<Cow<'a, str>>) -> Calling<'a> {
     Calling { operation, region: region.clone(), plane: Plane::Data, mutates: false, resource: resource.into(), table: &DATA_CALL, estate: false }
 }
 
-impl Calling {
+impl Calling<'_> {
     fn changing(mut self) -> Self {
         self.mutates = true;
         self

@@ -11,7 +11,7 @@ use crate::estate::Estate;
 use crate::ports::data;
 use crate::world::{Calling, Refusal, World};
 
-fn calling(operation: &'static str, target: &SqlTarget) -> Calling {
+fn calling(operation: &'static str, target: &SqlTarget) -> Calling<'static> {
     data(operation, &target.database.region, target.database.to_string(), &QUERY)
 }
 

@@ -41,7 +41,7 @@ impl MetricWriter for World {
         let run = self.journal_run();
         let calling = data("cloudwatch:PutMetricData", region, format!("{namespace} {name}"), &DATA_CALL);
         let effect = |estate: &mut Estate| {
-            estate.publish(region, namespace, name, dimensions, milli, run.as_ref());
+            estate.publish(region, namespace, name, dimensions, milli, run.as_deref());
             Ok(())
         };
         if moves_traffic { self.mutate(calling.changing(), effect).await } else { self.change(calling, effect).await }
@@ -95,7 +95,7 @@ impl Dns for World {
             let side =
                 estate.records[index].side_of(target).ok_or_else(|| rejected(format!("InvalidChangeBatch: {target} is no target that this estate has")))?;
             if estate.records[index].wanted != side {
-                estate.check_move(index, side, run.as_ref());
+                estate.check_move(index, side, run.as_deref());
             }
             estate.move_record(index, side, &INSYNC);
             Ok::<(), Refusal>(())
@@ -187,6 +187,6 @@ impl Estate {
 
 impl World {
     async fn wait(&self, span: Duration) {
-        tokio::time::sleep(std::time::Duration::from_millis(span.as_millis())).await;
+        self.twin().sleep(span).await;
     }
 }
