@@ -44,7 +44,7 @@ test: ## Runs every test
 	$(CARGO) test --locked --workspace --all-features
 
 .PHONY: check
-check: format lint test isolated schema-drift template deny ## What CI runs
+check: format lint test isolated schema-drift template end-to-end deny ## What CI runs
 
 .PHONY: format
 format: ## Checks the formatting
@@ -106,12 +106,21 @@ STACK_TARGET ?= $(CURDIR)/target/local
 STACK_CARGO = CARGO_TARGET_DIR=$(STACK_TARGET) CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_STRIP=true $(CARGO)
 
 .PHONY: local
-local: $(BIN)/aws/python stack-binaries ## Starts AWS on this machine, with Muster deployed and a service to protect (ARGS="--plan veto")
+local: $(BIN)/aws/python stack-binaries postgresql ## Starts AWS on this machine, with Muster deployed and a service to protect (ARGS="--plan veto")
 	@$(STACK) start --target $(STACK_TARGET)/debug $(ARGS)
 
 .PHONY: local-stop
 local-stop: $(BIN)/aws/python ## Ends what `make local` started, and removes it
 	@$(STACK) stop
+
+.PHONY: end-to-end
+end-to-end: $(BIN)/aws/python stack-binaries postgresql ## The real templates and binaries on the local stack, under faults
+	MUSTER_STACK_PYTHON=$(BIN)/aws/bin/python MUSTER_STACK_TARGET=$(STACK_TARGET)/debug CARGO_TARGET_DIR=$(STACK_TARGET) CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_STRIP=true $(CARGO) test --locked --package muster-tests --test end_to_end -- --test-threads 4
+
+# The data checks are made on a real server. Debian's package is installed where it is missing and may be.
+.PHONY: postgresql
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet postgresql; } || { echo "PostgreSQL's server is missing: apt-get install postgresql" >&2; exit 1; }
 
 .PHONY: stack-binaries
 stack-binaries:

@@ -10,7 +10,7 @@ fn an_execution_that_is_stopped_in_the_console_is_closed_by_the_janitor() {
     wait_for(async {
         stack.lose_the_primary();
         let arn = stack.start_flow(&stack.order()).await;
-        stack.reaches(&arn, "Hold").await;
+        stack.is_asked("Preflight").await;
         stack.stop(&arn).await;
         assert_eq!(stack.aws.open_runs().await.unwrap().len(), 1, "nobody has closed it yet");
         // A minute for calls that may be under way, then the janitor's next look.

@@ -47,9 +47,10 @@ fn without_a_standing_acceptance_a_dark_primary_makes_the_run_hold_and_an_abort_
     wait_for(async {
         stack.lose_the_primary();
         let arn = stack.start_flow(&stack.order()).await;
-        stack.reaches(&arn, "Hold").await;
-        let asked = stack.operate(&["decide"]);
-        assert!(asked.contains("FenceDatabase"), "{asked}");
+        // The lag is unknown: somebody takes that on. Then the fence cannot be proven, and nobody takes that on.
+        stack.is_asked("Preflight").await;
+        stack.operate(&["decide", "skip", "--reason", "we fail over without knowing the lag"]);
+        stack.is_asked("FenceDatabase").await;
         stack.operate(&["decide", "abort", "--reason", "we wait for the region"]);
         let ended = stack.end_of(&arn).await;
         assert_eq!(outcome(&stack).await, "aborted", "{}", ended.error);
@@ -64,11 +65,7 @@ fn a_veto_stands_the_run_down_and_nothing_was_touched() {
     wait_for(async {
         stack.lose_the_primary();
         let arn = stack.start_flow(&stack.order()).await;
-        stack.reaches(&arn, "RequestDecision").await;
-        // The question is there once it was told.
-        while !stack.operate(&["decide"]).contains("failover") {
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        }
+        stack.is_asked("failover").await;
         stack.operate(&["decide", "veto", "--reason", "a partner migrates tonight"]);
         stack.end_of(&arn).await;
         assert_eq!(outcome(&stack).await, "vetoed");
@@ -84,7 +81,7 @@ pub(crate) async fn outcome(stack: &Stack) -> String {
     let reports = stack.reports().await;
     assert_eq!(reports.len(), 1, "one run, one report");
     let closed = lane.last_closed.unwrap().outcome.to_string();
-    assert_eq!(reports[0]["outcome"], Value::from(closed.clone()), "{}", reports[0]);
+    assert_eq!(reports[0]["summary"]["outcome"], Value::from(closed.clone()), "{}", reports[0]);
     closed
 }
 
@@ -114,13 +111,14 @@ pub(crate) async fn assert_moved(stack: &Stack, ended: &Ended) {
 
     let parameter = ParameterId::new(standby, "/basecoat/portal/db-host");
     let parameters = stack.aws.get_parameters(standby, std::slice::from_ref(&parameter)).await.unwrap();
-    assert_eq!(Some(parameters[&parameter].as_str()), databases[&id].endpoint.as_deref());
+    let host = databases[&id].endpoint.as_deref().and_then(|endpoint| endpoint.split(':').next());
+    assert_eq!(Some(parameters[&parameter].as_str()), host);
 
     let record = &plan.traffic[0].record;
     let answered = stack.aws.resolve(record).await.unwrap();
     assert_eq!(answered, [stack.text("/addresses/standby")].into(), "{record}");
 
     let report = &stack.reports().await[0];
-    assert_eq!(report["service"], json!(stack.text("/service")));
+    assert_eq!(report["summary"]["service"], json!(stack.text("/service")));
     assert!(report.pointer("/objectives").is_some() && report.pointer("/timeline").is_some(), "{report}");
 }

@@ -174,6 +174,15 @@ impl Stack {
         }
     }
 
+    /// Waits until people are asked a question whose name begins so.
+    pub(crate) async fn is_asked(&self, question: &str) {
+        let began = Instant::now();
+        while !self.operate(&["decide"]).contains(&format!("  {question}")) {
+            assert!(began.elapsed() < PATIENCE, "nobody was asked {question}: {}", self.operate(&["watch"]));
+            pause().await;
+        }
+    }
+
     /// Stops an execution, as in the console.
     pub(crate) async fn stop(&self, arn: &str) {
         self.step_functions().stop_execution().execution_arn(arn).error("Console").cause("stopped by an operator").send().await.unwrap();

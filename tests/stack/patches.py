@@ -381,6 +381,41 @@ def evaluate_alarms(regions: list[str]) -> None:
 # Step Functions
 
 
+def _branches_in_history() -> None:
+    """The states of a Parallel's branches are in the history like all others. (ministack leaves them out.)"""
+    ran = stepfunctions._run_sub_machine
+
+    def entered(state: dict[str, Any], given: Any, context: dict[str, Any]) -> None:
+        execution = stepfunctions._executions[context["Execution"]["Id"]]
+        details = {"name": context["State"]["Name"], "input": json.dumps(given)}
+        stepfunctions._add_event(execution, f"{state['Type']}StateEntered", {"stateEnteredEventDetails": details})
+
+    def run_branch(states: dict[str, Any], start: str, given: Any, execution: dict[str, Any], context: dict[str, Any]) -> Any:
+        # A context of its own for each branch, so that two do not overwrite each other's present state.
+        own = {**context, "InBranch": True}
+        ended = ran(states, start, given, execution, own)
+        last = states[own["State"]["Name"]]
+        # Succeed is the one type that the loop deals with by itself.
+        if last.get("Type") == "Succeed":
+            entered(last, ended, own)
+        return ended
+
+    def watch(name: str) -> None:
+        executed = getattr(stepfunctions, name)
+
+        def execute(state: dict[str, Any], given: Any, *rest: Any) -> Any:
+            context = rest[-1] if rest else None
+            if context and context.get("InBranch"):
+                entered(state, given, context)
+            return executed(state, given, *rest)
+
+        setattr(stepfunctions, name, execute)
+
+    stepfunctions._run_sub_machine = run_branch
+    for name in ("_execute_pass", "_execute_task", "_execute_choice", "_execute_wait", "_execute_parallel"):
+        watch(name)
+
+
 def _step_functions() -> None:
     # StartExecution of a STANDARD machine is idempotent for the same name and input while the execution runs.
     # Source: the Step Functions API reference. (ministack refuses the second call.)
@@ -412,8 +447,18 @@ def _step_functions() -> None:
             time.sleep(state["Seconds"] * (1 - stepfunctions._SFN_WAIT_SCALE))
         return waited(state, raw_input, context)
 
+    # A Succeed state may have an Output. (ministack passes its input on.)
+    output_path = stepfunctions._apply_output_path
+
+    def apply_output_path(state: dict[str, Any], data: Any, context: dict[str, Any] | None = None) -> Any:
+        if state.get("Type") == "Succeed" and "Output" in state:
+            return stepfunctions._apply_jsonata_output(state, data, context, default=data)
+        return output_path(state, data, context)
+
+    stepfunctions._apply_output_path = apply_output_path
     stepfunctions._execute_task = execute_task
     stepfunctions._execute_wait = execute_wait
+    _branches_in_history()
 
     # AWS/States counts executions by their end. (ministack counts none, and the template has alarms on them.)
     emitted = stepfunctions._emit_execution_status_event

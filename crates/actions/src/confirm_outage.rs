@@ -6,9 +6,9 @@
 //! Leaves behind on failure: nothing.
 //! AWS: dynamodb:Query (standby region).
 
-use muster_core::ports::{Notes, Samples};
-use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Finding, Override, Progress};
-use muster_plan::Plan;
+use muster_core::ports::{Notes, Reading, Sample, Samples};
+use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Finding, Override, Progress, Timestamp};
+use muster_plan::{Confirm, Plan};
 use serde::Deserialize;
 
 use crate::acceptance::accepted_overrides;
@@ -27,8 +27,30 @@ pub struct Request {}
 const PATIENCE: Duration = Duration::from_mins(30);
 /// An outage that began longer ago counts from here.
 const LOOKED_BACK: Duration = Duration::from_hours(6);
-/// New samples come once a minute; asking every few seconds finds each of them soon.
+/// A sample that is overdue is found soon after it has come.
 const INTERVAL: Duration = Duration::from_secs(5);
+/// Each source is sampled once a minute.
+const PERIOD: Duration = Duration::from_mins(1);
+/// A sample bears the instant at which its probe began: this much later it can be read.
+const ARRIVAL: Duration = Duration::from_secs(2);
+
+/// How long until the picture can change: when the next sample of a source comes, or a failure is as old as the plan wants.
+/// While the sample of any source is overdue, that can be at any moment.
+fn next_look(confirm: &Confirm, samples: &[Sample], now: Timestamp) -> Duration {
+    let mut next = now.after(PERIOD);
+    for source in &confirm.of {
+        let mut newest_first = samples.iter().rev().filter(|sample| *sample.source == *source.name().as_str()).peekable();
+        let due = newest_first.peek().map(|sample| sample.at.after(PERIOD).after(ARRIVAL)).filter(|due| *due > now);
+        let Some(due) = due else { return INTERVAL };
+        // Of those that are not old enough, the oldest will be it first.
+        let young = newest_first.take_while(|sample| sample.at.after(confirm.held_for) > now);
+        let held = young.filter(|sample| matches!(sample.reading, Reading::Failing { .. })).last();
+        // Then the sample of that minute counts too.
+        let held = held.map(|sample| sample.at.after(confirm.held_for).after(ARRIVAL));
+        next = next.min(due).min(held.unwrap_or(due));
+    }
+    next.since(now)
+}
 
 /// Whoever declared the outage whatever the sources say: a gray failure can look healthy from outside.
 pub(crate) fn declared(overrides: &[Override]) -> Option<(&str, &str)> {
@@ -70,6 +92,56 @@ where
             format!("a clear picture within {PATIENCE}"),
             "look for yourself: answer `skip` to declare the outage, `retry` to go on watching, `abort` to stand down",
         ))),
-        Outage::Open { seen } => Ok(cx.wait(seen, INTERVAL)),
+        Outage::Open { seen } => Ok(cx.wait(seen, next_look(confirm, &samples, cx.now))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use muster_plan::{Source, Vantage};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(10_000_000_000);
+
+    fn confirm() -> Confirm {
+        let source = |name: &str, from| Source::Http { name: name.parse().unwrap(), url: "https://primary.example/health".into(), from, timeout: None };
+        Confirm { at_least: 2, of: vec![source("near", Vantage::Standby), source("far", Vantage::Witness)], held_for: Duration::from_mins(3) }
+    }
+
+    /// Samples by source, so many seconds ago: negative where it was healthy.
+    fn samples(rows: &[(&str, &[i64])]) -> Vec<Sample> {
+        let sample = |name: &str, ago: &i64| {
+            let reading = if *ago < 0 { Reading::Healthy } else { Reading::Failing { why: "503".into() } };
+            Sample { at: NOW.before(Duration::from_secs(ago.unsigned_abs())), vantage: "us-west-2".parse().unwrap(), source: name.into(), reading }
+        };
+        let mut samples: Vec<Sample> = rows.iter().flat_map(|(name, row)| row.iter().map(|ago| sample(name, ago))).collect();
+        samples.sort_by_key(|sample| sample.at);
+        samples
+    }
+
+    fn seconds(rows: &[(&str, &[i64])]) -> u64 {
+        next_look(&confirm(), &samples(rows), NOW).as_millis() / 1_000
+    }
+
+    #[test]
+    fn the_next_look_is_when_the_next_sample_has_come() {
+        assert_eq!(seconds(&[("near", &[10, 70]), ("far", &[25, 85]), ("other", &[59])]), 37);
+        assert_eq!(seconds(&[("near", &[-10, -70]), ("far", &[-9])]), 52);
+    }
+
+    #[test]
+    fn the_next_look_is_when_a_failure_is_old_enough() {
+        assert_eq!(seconds(&[("near", &[40, 100, 160, -220]), ("far", &[45, 105, 165])]), 17);
+        assert_eq!(seconds(&[("near", &[5, 152]), ("far", &[5, 170])]), 12);
+        // What is old enough already counts now, and what is healthy never will.
+        assert_eq!(seconds(&[("near", &[5, 180]), ("far", &[5, -170])]), 57);
+    }
+
+    #[test]
+    fn a_sample_that_is_overdue_or_never_came_is_asked_for_every_few_seconds() {
+        for late in [&[("near", &[10][..]), ("far", &[62])][..], &[("near", &[10]), ("far", &[900])], &[("near", &[10])], &[]] {
+            assert_eq!(seconds(late), INTERVAL.as_millis() / 1_000, "{late:?}");
+        }
     }
 }

@@ -185,7 +185,7 @@ where
 }
 
 /// Nobody answered. A service that is throttled or answers 5xx is there: it is asked again, and never taken for dark.
-fn is_dark(error: &CallError) -> bool {
+pub(crate) fn is_dark(error: &CallError) -> bool {
     matches!(error.fault, CallFault::Unreachable | CallFault::TimedOut)
 }
 

@@ -13,7 +13,7 @@ use muster_plan::{Database, Plan};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::fence_database::{Sight, Step, apply, decide, quarantine, see};
+use crate::fence_database::{Sight, Step, apply, decide, is_dark, quarantine, see};
 use crate::notes::{self, FenceDebt, fence_debt, service_scope};
 
 /// The action.
@@ -56,7 +56,14 @@ where
     let scope = service_scope(plan.service.as_str());
     let Some(debt) = notes::read::<FenceDebt>(world, &scope, &fence_debt(&database.name)).await? else { return Ok(None) };
     let lane = world.read_lane(plan.service.as_str(), debt.run.lane).await?;
-    if lane.open.as_ref().is_some_and(|open| open.run.id != debt.run.id) || !was_promoted(world, plan, database, &debt.run).await? {
+    if lane.open.as_ref().is_some_and(|open| open.run.id != debt.run.id) {
+        return Ok(None);
+    }
+    // Most of the time the region is dark, and it makes no difference what became of the replacement.
+    if is_out_of_sight(world, plan, database).await {
+        return Ok(Some(false));
+    }
+    if !was_promoted(world, plan, database, &debt.run).await? {
         return Ok(None);
     }
     // A later run has come and gone: the debt outlives it, under the service's present epoch.
@@ -67,6 +74,12 @@ where
         world.note(&scope, &fence_debt(&database.name), &Value::Null).await?;
     }
     Ok(Some(is_fenced))
+}
+
+/// Whether nobody answers for the primary. Whatever else is wrong is found when it is fenced.
+async fn is_out_of_sight(world: &impl Databases, plan: &Plan, database: &Database) -> bool {
+    let id = DatabaseId::new(&plan.regions.primary, &database.primary);
+    world.describe_databases(&id.region, std::slice::from_ref(&id)).await.is_err_and(|error| is_dark(&error))
 }
 
 /// Only a primary that has been replaced is fenced behind its back. Before that, the run that accepted it is in charge,

@@ -40,7 +40,7 @@ pub struct Action {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Event<Q> {
-    run: Run,
+    run: Arc<Run>,
     /// The state's name.
     phase: Arc<str>,
     #[serde(default = "Option::default")]
@@ -145,7 +145,7 @@ where
     let event: Event<Q> = Event::deserialize(event).map_err(|error| not_understood(action.name, &error))?;
     let journal = world.journal();
     journal.begin(invocation, action.name, &event.phase);
-    journal.belongs_to(world.now(), &event.run);
+    journal.is_of(world.now(), event.run.clone());
     let since = event.last.as_ref().filter(|last| *last.phase == *event.phase).map_or(world.now(), |last| last.since);
     let result = run_body(action, &event.run, &event.phase, event.request.unwrap_or_default(), since, world, body).await;
     let asks_again = action.conduct == Conduct::KeepsBooks && result.as_ref().is_ok_and(|progress| !progress.is_done());

@@ -67,7 +67,12 @@ impl Journal {
     /// From here on, entries belong to `run`. What was done before, outside any run, is not written down: it has no
     /// ledger to go to.
     pub fn belongs_to(&self, now: Timestamp, run: &Run) {
-        self.0.borrow_mut().run = Some(Arc::new(run.clone()));
+        self.is_of(now, Arc::new(run.clone()));
+    }
+
+    /// The same, of a run that whoever invokes holds too.
+    pub(crate) fn is_of(&self, now: Timestamp, run: Arc<Run>) {
+        self.0.borrow_mut().run = Some(run);
         self.write(now, Body::Began);
     }
 

@@ -68,16 +68,15 @@ impl Timestamp {
         if !(0..=9_999).contains(&year) {
             return None;
         }
-        let millis = self.0.rem_euclid(DAY);
+        let millis = self.0.rem_euclid(DAY) as u32;
         let mut text = *PATTERN;
-        for ((at, digits), number) in NUMBERS.into_iter().zip([year, month, day, millis / 3_600_000, millis / 60_000 % 60, millis / 1_000 % 60, millis % 1_000])
-        {
-            let mut rest = number.unsigned_abs();
-            for byte in text[at..at + digits].iter_mut().rev() {
-                *byte = b'0' + (rest % 10) as u8;
-                rest /= 10;
-            }
-        }
+        digits::<4>(&mut text, 0, year as u32);
+        digits::<2>(&mut text, 5, month as u32);
+        digits::<2>(&mut text, 8, day as u32);
+        digits::<2>(&mut text, 11, millis / 3_600_000);
+        digits::<2>(&mut text, 14, millis / 60_000 % 60);
+        digits::<2>(&mut text, 17, millis / 1_000 % 60);
+        digits::<3>(&mut text, 20, millis % 1_000);
         Some(text)
     }
 
@@ -99,6 +98,15 @@ impl Timestamp {
         let read = Timestamp(days * DAY + hour * 3_600_000 + minute * 60_000 + second * 1_000 + milli);
         // A day that the month does not have would read as one of the next.
         (read.text()? == *text).then_some(read)
+    }
+}
+
+/// Writes a number of `COUNT` digits.
+fn digits<const COUNT: usize>(text: &mut [u8; TEXT], at: usize, number: u32) {
+    let mut rest = number;
+    for byte in text[at..at + COUNT].iter_mut().rev() {
+        *byte = b'0' + (rest % 10) as u8;
+        rest /= 10;
     }
 }
 

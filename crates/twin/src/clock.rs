@@ -1,68 +1,116 @@
 //! The rehearsal's clock. Its time is virtual: it stands still while any task can go on, and jumps to the next sleeper's
 //! instant when all of them wait.
 //!
-//! That nothing can go on is what tokio tells, by parking its thread. Tokio has such a clock too, made for timers of any
-//! number and length; most of a rehearsal's time went into it. Here a dozen sleepers wait in a sorted list. Tests of single
-//! actions need no list of their own and take tokio's clock.
+//! Tokio has such a clock too, made for timers of any number and length, in a runtime that measures itself; most of a
+//! rehearsal's time went into these. Here a dozen sleepers wait in a sorted list, and [`run`] does nothing but to go on with
+//! what can go on, and to wake the next sleeper. Tests of single actions need no list of their own and take tokio's clock.
 
-use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use muster_core::{Duration, Timestamp};
+use tokio::task::LocalSet;
+
+/// Runs `future`, and what it spawns on this thread, until it ends. When all of them wait, it is the next sleeper's time.
+pub(crate) fn run<F: Future>(sleepers: &Sleepers, future: F) -> F::Output {
+    let mut future = pin!(future);
+    let anybody = Arc::new(Bell::default());
+    let itself = Arc::new(Bell { rung: AtomicBool::new(true), also: Some(anybody.clone()) });
+    let (wakes_anybody, wakes_itself) = (Waker::from(anybody.clone()), Waker::from(itself.clone()));
+    let tasks = LocalSet::new();
+    // The tasks are polled together with it; that does not mean that it can go on.
+    let mut all = pin!(tasks.run_until(poll_fn(|_| match itself.silence() {
+        true => future.as_mut().poll(&mut Context::from_waker(&wakes_itself)),
+        false => Poll::Pending,
+    })));
+    loop {
+        if let Poll::Ready(output) = all.as_mut().poll(&mut Context::from_waker(&wakes_anybody)) {
+            return output;
+        }
+        if !anybody.silence() && !sleepers.wake_next() {
+            unreachable!("everything waits and nobody sleeps: a rehearsal always waits for its next tick");
+        }
+    }
+}
+
+/// What a waker rings.
+#[derive(Debug, Default)]
+struct Bell {
+    rung: AtomicBool,
+    also: Option<Arc<Bell>>,
+}
+
+impl Bell {
+    /// Whether it was rung since it was last silenced.
+    fn silence(&self) -> bool {
+        self.rung.swap(false, Ordering::Relaxed)
+    }
+
+    fn ring(&self) {
+        self.rung.store(true, Ordering::Relaxed);
+        if let Some(also) = &self.also {
+            also.ring();
+        }
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.ring();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.ring();
+    }
+}
 
 /// Who sleeps until when, in milliseconds since the beginning.
 #[derive(Debug, Default)]
 pub(crate) struct Sleepers {
-    now: AtomicU64,
-    waiting: Mutex<Waiting>,
+    now: Cell<u64>,
+    /// The next one to be woken is the last.
+    waiting: RefCell<Vec<Sleeper>>,
+    count: Cell<u64>,
 }
 
-#[derive(Debug, Default)]
-struct Waiting {
-    /// By instant, and in the order in which they lay down.
-    by_instant: BTreeMap<(u64, u64), Waker>,
-    count: u64,
+#[derive(Debug)]
+struct Sleeper {
+    until: u64,
+    /// The order in which they lay down.
+    place: u64,
+    waker: Waker,
 }
 
 impl Sleepers {
-    /// Lets the runtime that is built wake them: whenever it has nothing else to do, it is the next one's time.
-    pub(crate) fn are_woken_by(self: &Arc<Self>, builder: &mut tokio::runtime::Builder) {
-        let sleepers = self.clone();
-        builder.on_thread_park(move || sleepers.wake_next());
-    }
-
-    fn now(&self) -> u64 {
-        self.now.load(Ordering::Relaxed)
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        // Nothing that is done under the lock can leave it half done.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Moves time to the next instant at which somebody wakes, and wakes all whose instant it is.
-    fn wake_next(&self) {
-        let mut waiting = self.waiting();
-        let Some((&(at, _), _)) = waiting.by_instant.first_key_value() else { return };
-        self.now.store(at, Ordering::Relaxed);
-        let mut due = Vec::new();
-        while let Some(entry) = waiting.by_instant.first_entry().filter(|entry| entry.key().0 == at) {
-            due.push(entry.remove());
+    /// Moves time to the next instant at which somebody wakes, and wakes all whose instant it is; `false` where nobody sleeps.
+    fn wake_next(&self) -> bool {
+        let Some(at) = self.waiting.borrow().last().map(|next| next.until) else { return false };
+        self.now.set(at);
+        loop {
+            // Nobody is woken while the list is borrowed: what is woken may end, and drop sleepers of its own.
+            let due = self.waiting.borrow_mut().pop_if(|next| next.until == at);
+            match due {
+                Some(sleeper) => sleeper.waker.wake(),
+                None => return true,
+            }
         }
-        // Not under the lock: what is woken may end, and drop sleepers of its own.
-        drop(waiting);
-        due.into_iter().for_each(Waker::wake);
+    }
+
+    /// Where somebody waits, or would.
+    fn position(waiting: &[Sleeper], until: u64, place: u64) -> Result<usize, usize> {
+        waiting.binary_search_by(|known| (until, place).cmp(&(known.until, known.place)))
     }
 }
 
 /// Completes when its instant has come.
 #[derive(Debug)]
 struct Sleep {
-    sleepers: Arc<Sleepers>,
+    sleepers: Rc<Sleepers>,
     until: u64,
     /// Its place among those of the same instant, once it waits.
     place: Option<u64>,
@@ -73,17 +121,18 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let Sleep { sleepers, until, place } = &mut *self;
-        if sleepers.now() >= *until {
+        let until = *until;
+        if sleepers.now.get() >= until {
             return Poll::Ready(());
         }
-        let mut waiting = sleepers.waiting();
         let place = *place.get_or_insert_with(|| {
-            waiting.count += 1;
-            waiting.count
+            sleepers.count.set(sleepers.count.get() + 1);
+            sleepers.count.get()
         });
-        match waiting.by_instant.get_mut(&(*until, place)) {
-            Some(waker) => waker.clone_from(context.waker()),
-            None => drop(waiting.by_instant.insert((*until, place), context.waker().clone())),
+        let mut waiting = sleepers.waiting.borrow_mut();
+        match Sleepers::position(&waiting, until, place) {
+            Ok(index) => waiting[index].waker.clone_from(context.waker()),
+            Err(index) => waiting.insert(index, Sleeper { until, place, waker: context.waker().clone() }),
         }
         Poll::Pending
     }
@@ -91,17 +140,19 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some(place) = self.place
-            && self.sleepers.now() < self.until
-        {
-            self.sleepers.waiting().by_instant.remove(&(self.until, place));
+        let Some(place) = self.place.filter(|_| self.sleepers.now.get() < self.until) else { return };
+        let mut waiting = self.sleepers.waiting.borrow_mut();
+        if let Ok(index) = Sleepers::position(&waiting, self.until, place) {
+            let gone = waiting.remove(index);
+            drop(waiting);
+            drop(gone);
         }
     }
 }
 
 #[derive(Debug)]
 enum Source {
-    Sleepers(Arc<Sleepers>),
+    Sleepers(Rc<Sleepers>),
     Tokio(tokio::time::Instant),
 }
 
@@ -114,7 +165,7 @@ pub(crate) struct VirtualClock {
 
 impl VirtualClock {
     /// A clock that shows `origin` now, and moves as its sleepers are woken.
-    pub(crate) const fn new(origin: Timestamp, sleepers: Arc<Sleepers>) -> Self {
+    pub(crate) const fn new(origin: Timestamp, sleepers: Rc<Sleepers>) -> Self {
         VirtualClock { origin, source: Source::Sleepers(sleepers) }
     }
 
@@ -126,7 +177,7 @@ impl VirtualClock {
     /// The present instant.
     pub(crate) fn now(&self) -> Timestamp {
         let elapsed = match &self.source {
-            Source::Sleepers(sleepers) => sleepers.now(),
+            Source::Sleepers(sleepers) => sleepers.now.get(),
             Source::Tokio(started) => u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         self.origin.after(Duration::from_millis(elapsed))
@@ -142,8 +193,8 @@ impl VirtualClock {
     }
 }
 
-fn asleep(sleepers: &Arc<Sleepers>, span: Duration) -> Sleep {
-    Sleep { sleepers: sleepers.clone(), until: sleepers.now().saturating_add(span.as_millis()), place: None }
+fn asleep(sleepers: &Rc<Sleepers>, span: Duration) -> Sleep {
+    Sleep { sleepers: sleepers.clone(), until: sleepers.now.get().saturating_add(span.as_millis()), place: None }
 }
 
 impl muster_asl::Clock for VirtualClock {
@@ -161,22 +212,17 @@ impl muster_asl::Clock for VirtualClock {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-    use std::rc::Rc;
-
     use super::*;
 
     const ORIGIN: Timestamp = Timestamp::from_millis(1_000);
 
     /// Runs `test` on a clock of its own; what it returns is what was written into the list.
     fn in_virtual_time<F: Future<Output = ()>>(test: impl FnOnce(Rc<VirtualClock>, Rc<RefCell<Vec<(i64, u64)>>>) -> F) -> Vec<(i64, u64)> {
-        let sleepers = Arc::new(Sleepers::default());
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        sleepers.are_woken_by(&mut builder);
+        let sleepers = Rc::new(Sleepers::default());
         let written = Rc::new(RefCell::new(Vec::new()));
         let clock = Rc::new(VirtualClock::new(ORIGIN, sleepers.clone()));
-        tokio::task::LocalSet::new().block_on(&builder.build().unwrap(), test(clock, written.clone()));
-        assert!(sleepers.waiting().by_instant.is_empty(), "nobody is left behind");
+        run(&sleepers, test(clock, written.clone()));
+        assert!(sleepers.waiting.borrow().is_empty(), "nobody is left behind");
         written.take()
     }
 

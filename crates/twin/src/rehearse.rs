@@ -8,9 +8,8 @@ use std::sync::Arc;
 use muster_asl::{Config, HistoryMode, LoadErrors, Machine, StepFunctions};
 use muster_core::{Duration, RunId, Timestamp};
 use muster_plan::Plan;
-use tokio::task::LocalSet;
 
-use crate::clock::{Sleepers, VirtualClock};
+use crate::clock::{self, Sleepers, VirtualClock};
 use crate::estate::Estate;
 use crate::faults::Fault;
 use crate::functions::{Functions, Invoker};
@@ -61,12 +60,9 @@ impl Rehearser {
     }
 
     fn rehearse(&self, scenario: &Scenario, watch: Option<&mut dyn FnMut(Event)>) -> Rehearsal {
-        // A runtime of its own for each run: its clock starts at the beginning, and nothing is left over from another.
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        let sleepers = Arc::new(Sleepers::default());
-        sleepers.are_woken_by(&mut builder);
-        let Ok(runtime) = builder.build() else { unreachable!("a runtime without input and output needs nothing that could be missing") };
-        LocalSet::new().block_on(&runtime, self.drive(scenario, VirtualClock::new(BEGINNING, sleepers), watch))
+        // A clock of its own for each run: it starts at the beginning, and nothing is left over from another.
+        let sleepers = Rc::new(Sleepers::default());
+        clock::run(&sleepers, self.drive(scenario, VirtualClock::new(BEGINNING, sleepers.clone()), watch))
     }
 
     async fn drive(&self, scenario: &Scenario, clock: VirtualClock, mut watch: Option<&mut dyn FnMut(Event)>) -> Rehearsal {

@@ -142,6 +142,11 @@ async fn work(visit: &Visit, resource: Resource, arguments: &Value, open: Option
     }
 }
 
+thread_local! {
+    /// What is the same in the result of every invocation: version and metadata.
+    static ANSWERED: (Value, Value) = (Value::from("$LATEST"), value::object([("HttpStatusCode", Value::from(200_i64))]));
+}
+
 async fn invoke(visit: &Visit, arguments: &Value) -> Result<Value, Failure> {
     let text = |field: &str| match arguments.get(field) {
         Some(Value::String(text)) => Some(text.clone()),
@@ -165,9 +170,8 @@ async fn invoke(visit: &Visit, arguments: &Value) -> Result<Value, Failure> {
         Err(panic) => return Err(Failure::new("Lambda.Unknown", panicked(panic))),
     };
     let (payload, bytes) = value::plain(&payload).map_err(|_| visit.failure(failure::RUNTIME, "The function returned data nested too deep."))?;
-    let metadata = value::object([("HttpStatusCode", Value::from(200_i64))]);
-    let result =
-        value::object([("ExecutedVersion", Value::from("$LATEST")), ("Payload", payload), ("SdkHttpMetadata", metadata), ("StatusCode", Value::from(200_i64))]);
+    let (version, metadata) = ANSWERED.with(Clone::clone);
+    let result = value::object([("ExecutedVersion", version), ("Payload", payload), ("SdkHttpMetadata", metadata), ("StatusCode", Value::from(200_i64))]);
     limited(visit, result, bytes + 120, "result")
 }
 

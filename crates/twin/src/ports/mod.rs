@@ -7,7 +7,7 @@ mod sql;
 mod traffic;
 
 use std::borrow::Cow;
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 
 use muster_core::{CallFault, Plane, Region};
 
@@ -40,7 +40,8 @@ fn joined<T: Display>(ids: impl IntoIterator<Item = T>) -> String {
         if !text.is_empty() {
             text.push_str(", ");
         }
-        text.push_str(&id.to_string());
+        // A text takes whatever is written.
+        let _ = write!(text, "{id}");
     }
     text
 }
