@@ -24,7 +24,7 @@ mod table;
 mod words;
 
 /// A rehearsal is thousands of short invocations, each of which takes small pieces of memory and gives them back: with this
-/// allocator it costs an eighth less than with the system's. The Lambdas live for one invocation and keep the system's.
+/// allocator it costs a seventh less than with the system's. The Lambdas live for one invocation and keep the system's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -32,9 +32,14 @@ pub(crate) fn run<F: Future>(sleepers: &Sleepers, future: F) -> F::Output {
         if let Poll::Ready(output) = all.as_mut().poll(&mut Context::from_waker(&wakes_anybody)) {
             return output;
         }
-        if !anybody.silence() && !sleepers.wake_next() {
+        if anybody.silence() {
+            continue;
+        }
+        if !sleepers.wake_next() {
             unreachable!("everything waits and nobody sleeps: a rehearsal always waits for its next tick");
         }
+        // Whoever was woken goes on now: no second turn for that.
+        anybody.silence();
     }
 }
 
@@ -257,6 +262,22 @@ mod tests {
             written.borrow_mut().push((clock.now().as_millis(), 0));
         });
         assert_eq!(written, [(1_008, 0)]);
+    }
+
+    #[test]
+    fn who_is_woken_by_a_task_goes_on_at_its_instant() {
+        let written = in_virtual_time(async |clock, written| {
+            let sleeper = |span: u64| {
+                let clock = clock.clone();
+                tokio::task::spawn_local(async move { clock.sleep(Duration::from_millis(span)).await })
+            };
+            let (early, late) = (sleeper(10), sleeper(50));
+            for (name, task) in [(1, early), (2, late)] {
+                task.await.unwrap();
+                written.borrow_mut().push((clock.now().as_millis(), name));
+            }
+        });
+        assert_eq!(written, [(1_010, 1), (1_050, 2)]);
     }
 
     #[test]
