@@ -43,7 +43,8 @@ impl Stack {
         let target = variable("MUSTER_STACK_TARGET");
         run_stack(&directory, &["start", "--plan", variant, "--target", &target]);
         let state: Value = serde_json::from_slice(&std::fs::read(directory.join("stack.json")).unwrap()).unwrap();
-        let credentials = Credentials::new(text(&state, "/environment/AWS_ACCESS_KEY_ID"), text(&state, "/environment/AWS_SECRET_ACCESS_KEY"), None, None, "test");
+        let credentials =
+            Credentials::new(text(&state, "/environment/AWS_ACCESS_KEY_ID"), text(&state, "/environment/AWS_SECRET_ACCESS_KEY"), None, None, "test");
         let sdk = SdkConfig::builder()
             .behavior_version(aws_sdk_sfn::config::BehaviorVersion::latest())
             .region(Region::new(text(&state, "/regions/standby")))
@@ -224,7 +225,8 @@ impl Stack {
         let body = body.map(Value::to_string);
         let method = if body.is_some() { "POST" } else { "GET" };
         let body = body.unwrap_or_default();
-        write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, content) = answer.split_once("\r\n\r\n").unwrap();

@@ -51,9 +51,7 @@ fn an_alarm_whose_event_was_lost_is_answered_by_the_probes_schedule() {
 fn what_cannot_be_started_says_why_and_leaves_nothing_locked() {
     let stack = Stack::start("automatic", "malformed");
     wait_for(async {
-        let alarm = |name: &str, state: &str| {
-            json!({ "source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "detail": { "alarmName": name, "state": { "value": state } } })
-        };
+        let alarm = |name: &str, state: &str| json!({ "source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "detail": { "alarmName": name, "state": { "value": state } } });
         for (input, wanted) in [
             (json!({}), "neither an alarm event nor an order"),
             (json!({ "service": "basecoat-portal" }), "missing field `by`"),

@@ -380,7 +380,9 @@ fn assert_partitions(name: &str, action: &str, condition: &Value) {
 fn only_a_person_sets_the_kill_switch() {
     let template = template("template.yaml");
     for (name, function) in functions(&template) {
-        let writes = statements(function).into_iter().filter(|statement| actions_of(statement).iter().any(|action| ["dynamodb:PutItem", "dynamodb:DeleteItem"].contains(action)));
+        let writes = statements(function)
+            .into_iter()
+            .filter(|statement| actions_of(statement).iter().any(|action| ["dynamodb:PutItem", "dynamodb:DeleteItem"].contains(action)));
         let reaches = writes.filter(|statement| statement["Condition"].to_string().contains("\"control\"")).count();
         assert_eq!(reaches > 0, name == "SetKillSwitchFunction", "{name}");
     }
