@@ -88,7 +88,8 @@ were opened with.
 
 Exit codes:
   0  the plan is in force, or would be
-  2  wrong usage, a wrong plan, no such stack, or resources that Muster may not touch";
+  2  wrong usage, a wrong plan, no such stack, or resources that Muster may
+     not touch";
 
 /// Disaster recovery on AWS, from a plan: checked, rehearsed, proven.
 ///

@@ -10,13 +10,27 @@ use support::{command, muster, ran, widest};
 fn help_teaches_with_examples_and_exit_codes() {
     let help = muster(&["--help"]);
     assert_eq!(help.code, 0);
-    insta::assert_snapshot!("help", help.stdout);
+    // With the feature `account` there is one command more.
+    let shared: Vec<&str> = help.stdout.lines().filter(|line| !line.trim_start().starts_with("push ")).collect();
+    insta::assert_snapshot!("help", shared.join("\n"));
     insta::assert_snapshot!("help_rehearse", muster(&["rehearse", "--help"]).stdout);
-    for name in ["check", "rehearse", "asl"] {
+    let more: &[&str] = if cfg!(feature = "account") { &["push"] } else { &[] };
+    for name in ["check", "rehearse", "asl"].iter().chain(more) {
         let help = muster(&[name, "--help"]).stdout;
         assert!(help.contains("Examples:") && help.contains("Exit codes:"), "{help}");
         assert!(widest(&help) <= 80, "{help}");
     }
+}
+
+#[test]
+#[cfg(feature = "account")]
+fn a_plan_that_is_wrong_or_cannot_run_is_not_pushed_and_nobody_is_asked() {
+    let unbuilt = muster(&["push", "../../plans/kredete.yaml"]);
+    assert_eq!(unbuilt.code, 2);
+    assert!(unbuilt.stderr.contains("needs what is not built yet"), "{}", unbuilt.stderr);
+    let missing = muster(&["push", "no-such-plan.yaml"]);
+    assert_eq!(missing.code, 2);
+    assert!(missing.stderr.contains("no-such-plan.yaml"), "{}", missing.stderr);
 }
 
 #[test]
