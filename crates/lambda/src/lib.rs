@@ -7,7 +7,7 @@
 //! # use muster_plan::Plan;
 //! # const HOLD: Action = Action { name: "hold", conduct: Conduct::KeepsBooks };
 //! # async fn hold(_: (), _: &muster_aws::Aws, _: &Context<'_, Plan>) -> Result<Progress, ActionError> { Ok(Progress::done("")) }
-//! # async fn main() -> Result<(), muster_lambda::Error> {
+//! # async fn example() -> Result<(), muster_lambda::Error> {
 //! muster_lambda::run(HOLD, muster_lambda::world().await?, hold).await
 //! # }
 //! ```
