@@ -72,11 +72,11 @@ pub fn unbuilt(plan: &Plan) -> Vec<String> {
     databases.chain(lags).chain(sources).chain(caches).chain(compute).chain(configuration).chain(traffic).chain(custom).chain(checks).collect()
 }
 
-/// Only sources that ask an address are looked at yet: they must be enough to confirm an outage without the others.
+/// AWS Health is not looked at yet: the other sources must be enough to confirm an outage without it.
 fn sources(plan: &Plan) -> Option<String> {
     let confirm = &plan.triggers.confirm;
-    let built: Vec<&Source> = confirm.of.iter().filter(|source| matches!(source, Source::Http { .. })).collect();
+    let built: Vec<&Source> = confirm.of.iter().filter(|source| !matches!(source, Source::AwsHealth { .. })).collect();
     let outside = built.iter().any(|source| source.vantage().is_some_and(|region| region != RegionRole::Standby));
     let enough = built.len() >= confirm.at_least as usize && outside;
-    (!enough).then(|| "triggers.confirm: alarms and AWS Health as sources, without which it cannot be confirmed".to_owned())
+    (!enough).then(|| "triggers.confirm: AWS Health as a source, without which it cannot be confirmed".to_owned())
 }
