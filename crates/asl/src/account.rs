@@ -11,6 +11,7 @@ use crate::execution::{Description, Execution, ExecutionStatus};
 use crate::lambda::Lambda;
 use crate::limits::MAX_DATA_BYTES;
 use crate::machine::Machine;
+use crate::redrive::RedriveError;
 use crate::tokens::{Answer, Tokens};
 use crate::value::{self, Value};
 
@@ -259,6 +260,15 @@ impl StepFunctions {
         // As recorded on AWS, the event follows no other.
         execution.finish(ExecutionStatus::Aborted, None, text(error), text(cause), 0);
         Ok(())
+    }
+
+    /// Lets an execution that failed, timed out or was stopped go on where it stood: the state that was in progress is entered
+    /// anew, with the variables as they were, and what had succeeded is not run again.
+    ///
+    /// # Errors
+    /// See [`RedriveError`].
+    pub fn redrive_execution(&self, arn: &str) -> Result<(), RedriveError> {
+        self.execution(arn)?.redrive()
     }
 
     /// The recorded events of an execution.

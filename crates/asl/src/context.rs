@@ -24,6 +24,10 @@ pub(crate) struct Thread {
     pub(crate) last: Cell<u64>,
     /// The state that is in progress.
     pub(crate) active: Cell<Option<StateType>>,
+    /// The state that it is in, or is about to enter, by position, and its input.
+    pub(crate) at: RefCell<Option<(usize, Value)>>,
+    /// What a branch ended with.
+    pub(crate) output: RefCell<Option<Value>>,
     /// The threads of the Parallel or Map that is in progress.
     pub(crate) children: RefCell<Vec<Rc<Thread>>>,
 }
@@ -37,6 +41,8 @@ impl Thread {
             map_item: None,
             last: Cell::new(last),
             active: Cell::new(None),
+            at: RefCell::new(None),
+            output: RefCell::new(None),
             children: RefCell::new(Vec::new()),
             execution,
         })
@@ -52,6 +58,8 @@ impl Thread {
             map_item: map_item.or_else(|| self.map_item.clone()),
             last: Cell::new(self.last.get()),
             active: Cell::new(None),
+            at: RefCell::new(None),
+            output: RefCell::new(None),
             children: RefCell::new(Vec::new()),
         })
     }
@@ -179,7 +187,7 @@ impl Visit {
         if matches!(self.state_type, StateType::Task | StateType::Parallel | StateType::Map) {
             state.push(("RetryCount", Value::from(self.retry_count.get())));
         }
-        let mut context = vec![("Execution", execution.context.clone()), ("State", value::object(state)), ("StateMachine", execution.machine_context.clone())];
+        let mut context = vec![("Execution", execution.context.borrow().clone()), ("State", value::object(state)), ("StateMachine", execution.machine_context.clone())];
         if let Some(token) = &*self.token.borrow() {
             let token = Value::String(token.clone());
             context.push(("Task", value::object([("Token", token)])));

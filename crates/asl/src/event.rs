@@ -46,6 +46,9 @@ pub enum Details {
         error: Option<Rc<str>>,
         cause: Option<Rc<str>>,
     },
+    ExecutionRedriven {
+        redrive_count: u64,
+    },
     StateEntered {
         state: StateType,
         name: Rc<str>,
@@ -135,6 +138,7 @@ impl Event {
             Details::ExecutionFailed { .. } => "ExecutionFailed",
             Details::ExecutionAborted { .. } => "ExecutionAborted",
             Details::ExecutionTimedOut { .. } => "ExecutionTimedOut",
+            Details::ExecutionRedriven { .. } => "ExecutionRedriven",
             Details::StateEntered { state, .. } => match state {
                 StateType::Choice => "ChoiceStateEntered",
                 StateType::Fail => "FailStateEntered",
@@ -216,6 +220,10 @@ impl Event {
             Details::ExecutionTimedOut { error, cause } => {
                 fields.failure(error, cause);
                 "executionTimedOutEventDetails"
+            }
+            Details::ExecutionRedriven { redrive_count } => {
+                fields.0.insert("redriveCount".to_owned(), json!(redrive_count));
+                "executionRedrivenEventDetails"
             }
             Details::StateEntered { name, input, .. } => {
                 fields.data("input", "inputDetails", input);

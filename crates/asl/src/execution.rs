@@ -14,6 +14,7 @@ use crate::event::{Details, Event};
 use crate::failure::{self, Failure};
 use crate::limits::{MAX_HISTORY_EVENTS, MAX_VARIABLE_BYTES};
 use crate::machine::Machine;
+use crate::redrive::Standstill;
 use crate::run;
 use crate::timestamp;
 use crate::value::{self, Value};
@@ -86,11 +87,14 @@ pub(crate) struct Execution {
     pub(crate) input: Value,
     pub(crate) seed: u64,
     /// `$states.context.Execution`
-    pub(crate) context: Value,
+    pub(crate) context: RefCell<Value>,
     /// `$states.context.StateMachine`
     pub(crate) machine_context: Value,
     pub(crate) started: u64,
     pub(crate) end: RefCell<Option<End>>,
+    /// Where it stood when it ended without success.
+    pub(crate) standstill: RefCell<Option<Standstill>>,
+    redrives: Cell<u64>,
     running: Cell<bool>,
     /// Wakes the execution's own task when it was stopped.
     stop: Notify,
@@ -114,17 +118,8 @@ impl Execution {
         input: Value,
     ) -> Rc<Self> {
         let started = world.clock.now();
-        let text = |text: &Rc<str>| Value::String(text.clone());
-        let context = value::object([
-            ("Id", text(&arn)),
-            ("Input", input.clone()),
-            ("StartTime", Value::from(timestamp::format(started))),
-            ("Name", text(&name)),
-            ("RoleArn", text(&world.role_arn)),
-            ("RedriveCount", Value::from(0_i64)),
-        ]);
-        let machine_context = value::object([("Id", text(&machine_arn)), ("Name", Value::from(machine_name))]);
-        Rc::new(Self {
+        let machine_context = value::object([("Id", Value::String(machine_arn.clone())), ("Name", Value::from(machine_name))]);
+        let execution = Rc::new(Self {
             seed: draw::hash(world.seed, &[&arn]),
             world,
             account,
@@ -133,17 +128,34 @@ impl Execution {
             machine_arn,
             machine,
             input,
-            context,
+            context: RefCell::new(Value::Null),
             machine_context,
             started,
             end: RefCell::new(None),
+            standstill: RefCell::new(None),
+            redrives: Cell::new(0),
             running: Cell::new(true),
             stop: Notify::new(),
             ended: Notify::new(),
             events: Cell::new(0),
             history: RefCell::new(Vec::new()),
             variable_bytes: Cell::new(0),
-        })
+        });
+        *execution.context.borrow_mut() = value::object(execution.described());
+        execution
+    }
+
+    /// The fields of the context object that say which execution this is.
+    fn described(&self) -> Vec<(&'static str, Value)> {
+        let text = |text: &Rc<str>| Value::String(text.clone());
+        vec![
+            ("Id", text(&self.arn)),
+            ("Input", self.input.clone()),
+            ("StartTime", Value::from(timestamp::format(self.started))),
+            ("Name", text(&self.name)),
+            ("RoleArn", text(&self.world.role_arn)),
+            ("RedriveCount", Value::from(self.redrives.get() as i64)),
+        ]
     }
 
     pub(crate) fn now(&self) -> u64 {
@@ -162,33 +174,65 @@ impl Execution {
     /// Starts the task that runs the machine.
     pub(crate) fn spawn(self: Rc<Self>) {
         tokio::task::spawn_local(async move {
-            let definition = self.machine.0.clone();
             let started = self.emit(0, || Details::ExecutionStarted { input: Some(self.input.clone()), role_arn: self.world.role_arn.clone() });
             if started.is_err() {
                 return;
             }
             // As on AWS, the first state follows no event.
-            let thread = Thread::top(self.clone(), &definition.workflow.scope, 0);
-            let deadline = definition.timeout_seconds;
-            let timer = async {
-                match deadline {
-                    Some(seconds) => {
-                        self.world.clock.sleep(seconds * 1_000).await;
-                        // Lets a function that ends at this very moment end first.
-                        tokio::task::yield_now().await;
-                    }
-                    None => std::future::pending().await,
-                }
-            };
-            // At one instant, being stopped comes first and a result comes before a time-out.
-            let result = tokio::select! {
-                biased;
-                () = self.stop.notified() => return,
-                result = run::workflow(&thread, &definition.workflow, self.input.clone()) => Some(result),
-                () = timer => None,
-            };
-            self.conclude(result, thread.last.get());
+            let thread = Thread::top(self.clone(), &self.machine.0.workflow.scope, 0);
+            self.run(&thread).await;
         });
+    }
+
+    /// Starts the task that goes on where the machine stood. The caller has seen that it ended and that it may.
+    pub(crate) fn go_on(self: &Rc<Self>) {
+        let Some(standstill) = self.standstill.take() else { return };
+        self.end.take();
+        self.running.set(true);
+        let count = self.redrives.get() + 1;
+        self.redrives.set(count);
+        let mut context = self.described();
+        context.push(("RedriveTime", Value::from(timestamp::format(self.now()))));
+        *self.context.borrow_mut() = value::object(context);
+        let execution = self.clone();
+        tokio::task::spawn_local(async move {
+            let previous = execution.events.get();
+            let Ok(redriven) = execution.emit(previous, || Details::ExecutionRedriven { redrive_count: count }) else { return };
+            let thread = standstill.resume(&execution, redriven);
+            execution.run(&thread).await;
+        });
+    }
+
+    async fn run(&self, thread: &Rc<Thread>) {
+        let definition = &self.machine.0;
+        let timer = async {
+            match definition.timeout_seconds {
+                Some(seconds) => {
+                    self.world.clock.sleep(seconds * 1_000).await;
+                    // Lets a function that ends at this very moment end first.
+                    tokio::task::yield_now().await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        // At one instant, being stopped comes first and a result comes before a time-out.
+        let result = tokio::select! {
+            biased;
+            () = self.stopped() => None,
+            result = run::workflow(thread, &definition.workflow, self.input.clone()) => Some(result),
+            () = timer => None,
+        };
+        if !matches!(result, Some(Ok(_))) {
+            *self.standstill.borrow_mut() = Some(Standstill::of(thread));
+        }
+        self.conclude(result, thread.last.get());
+    }
+
+    /// Waits until the execution is stopped. Whoever stopped it before it was redriven does not count.
+    async fn stopped(&self) {
+        while self.is_running() {
+            self.stop.notified().await;
+        }
     }
 
     fn conclude(&self, result: Option<Result<Value, Failure>>, last: u64) {

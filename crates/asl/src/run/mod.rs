@@ -23,9 +23,10 @@ use crate::value::{self, Value};
 /// Runs `workflow` to its end; the result is its last state's output.
 pub(crate) fn workflow<'a>(thread: &'a Rc<Thread>, workflow: &'a Workflow, input: Value) -> LocalBoxFuture<'a, Result<Value, Failure>> {
     Box::pin(async move {
-        let mut index = workflow.start;
-        let mut data = input;
+        // A thread that is redriven goes on where it stood.
+        let (mut index, mut data) = thread.at.take().unwrap_or((workflow.start, input));
         loop {
+            *thread.at.borrow_mut() = Some((index, data.clone()));
             let state = &workflow.states[index];
             let (next, output) = run_state(thread, state, data).await?;
             thread.active.set(None);
@@ -95,6 +96,7 @@ async fn handled(
         if let Some(delay) = attempts.next(&handlers.retry, &failure, draw) {
             visit.retry_count.set(attempts.total);
             visit.thread.execution.world.clock.sleep(delay).await;
+            visit.thread.children.borrow_mut().clear();
             continue;
         }
         if let Some(failed) = &failed {
@@ -105,6 +107,7 @@ async fn handled(
         let Some(catcher) = catcher else {
             return Err(failure);
         };
+        visit.thread.children.borrow_mut().clear();
         let error_output = failure.error_output();
         let env = Env { error_output: Some(&error_output), ..visit.env(input) };
         let (assign, output) = (&catcher.assign, catcher.output.as_ref());
@@ -138,6 +141,10 @@ fn conclude(visit: &Visit, assign: &[Assignment], output: Option<&Template>, env
         None => default,
     };
     let thread = &visit.thread;
+    // A state that was cut off before its exit has assigned nothing, for a redrive.
+    if !thread.execution.is_running() {
+        return Err(Failure::ended());
+    }
     for (assignment, value, bytes) in &values {
         let growth = thread.scope.set(assignment.slot, value.clone(), *bytes);
         if !thread.execution.variables_grew(growth) {

@@ -18,36 +18,38 @@ pub(super) async fn run(visit: &Visit, parallel: &Parallel, input: &Value) -> Re
     };
     let thread = &visit.thread;
     thread.emit(|| Details::ParallelStateStarted)?;
-    let branches = parallel.branches.iter().enumerate();
-    let threads: Vec<Rc<Thread>> = branches.map(|(index, branch)| thread.child(&branch.scope, &visit.state, index, None)).collect();
-    *thread.children.borrow_mut() = threads.clone();
+    let mut threads = thread.children.borrow().clone();
+    // There are some where the execution was redriven: those that had ended are not run again.
+    if threads.is_empty() {
+        let branches = parallel.branches.iter().enumerate();
+        threads = branches.map(|(index, branch)| thread.child(&branch.scope, &visit.state, index, None)).collect();
+        *thread.children.borrow_mut() = threads.clone();
+    }
     let mut running: Vec<Running<'_>> = threads
         .iter()
         .zip(&parallel.branches)
         .enumerate()
+        .filter(|(_, (branch_thread, _))| branch_thread.output.borrow().is_none())
         .map(|(index, (branch_thread, branch))| Running {
             index,
             thread: branch_thread.clone(),
             future: crate::run::workflow(branch_thread, branch, arguments.clone()),
         })
         .collect();
-    let mut outputs = vec![Value::Null; parallel.branches.len()];
     while !running.is_empty() {
-        let (index, ended, result) = first_to_end(&mut running).await;
+        let (_, ended, result) = first_to_end(&mut running).await;
         thread.last.set(ended.last.get());
         match result {
-            Ok(output) => outputs[index] = output,
+            Ok(output) => *ended.output.borrow_mut() = Some(output),
             Err(failure) => {
                 abort(thread, &ended, &running);
-                // Dropping the branches drops only their waiting: functions run on.
-                drop(running);
-                thread.children.borrow_mut().clear();
+                // Dropping the branches drops only their waiting: functions run on. Their threads stay, for a redrive.
                 return Err(failure);
             }
         }
     }
     thread.children.borrow_mut().clear();
-    let result = Value::array(outputs);
+    let result = Value::array(threads.iter().filter_map(|branch| branch.output.take()).collect());
     let bytes = value::plain(&result).map_or(usize::MAX, |(_, bytes)| bytes);
     let result = super::limited(visit, result, bytes, "output")?;
     thread.emit_aside(|| Details::ParallelStateSucceeded)?;
