@@ -62,7 +62,7 @@ pub use scale_compute::{SCALE_COMPUTE, scale_compute};
 pub use set_kill_switch::{SET_KILL_SWITCH, set_kill_switch};
 pub use stand_down::{STAND_DOWN, stand_down};
 pub use sweep_decisions::{SWEEP_DECISIONS, sweep_decisions};
-pub use unbuilt::{FLOWS, unbuilt};
+pub use unbuilt::{FLOWS, built_part, unbuilt};
 pub use update_configuration::{UPDATE_CONFIGURATION, update_configuration};
 pub use verify_data::{VERIFY_DATA, verify_data};
 pub use verify_health::{VERIFY_HEALTH, verify_health};

@@ -2,8 +2,8 @@
 //! anything is touched. Never found out in the middle.
 
 use muster_plan::{
-    BackgroundWorkload, CacheKind, CacheStandby, Check, Compute, Configuration, DatabaseKind, DatabaseStandby, HttpCheck, LagSource, Plan, RegionRole, Source,
-    TrafficMethod,
+    BackgroundWorkload, Cache, CacheKind, CacheStandby, Check, Compute, Configuration, CustomStep, Database, DatabaseKind, DatabaseStandby, HttpCheck, LagSource,
+    Plan, Reference, RegionRole, Source, TrafficMethod, TrafficRecord,
 };
 
 /// The flows that exist, by name.
@@ -11,69 +11,110 @@ pub const FLOWS: [&str; 1] = ["region-failover"];
 
 /// Each thing in words; empty when the region failover of the plan can run.
 pub fn unbuilt(plan: &Plan) -> Vec<String> {
-    let databases = plan.databases.iter().filter_map(|database| {
-        let what = match (&database.kind, &database.standby) {
-            (DatabaseKind::RdsInstance, DatabaseStandby::Replica { .. }) => return None,
-            (_, DatabaseStandby::LatestSnapshot { .. }) => "restoring the latest snapshot",
-            (_, DatabaseStandby::PointInTime { .. }) => "restoring to a point in time",
-            (_, DatabaseStandby::GlobalCluster { .. }) => "failing an Aurora global database over",
-            (DatabaseKind::AuroraCluster, _) => "promoting an Aurora cluster",
-            (_, DatabaseStandby::External { .. }) | (DatabaseKind::External, _) => "verifying what is recovered by other means",
-        };
-        Some(format!("databases.{}: {what}", database.name))
-    });
-    let lags = plan
-        .databases
-        .iter()
-        .filter(|database| database.lag.as_ref().is_some_and(|lag| lag.measured == LagSource::Database))
-        .map(|database| format!("databases.{}: reading the lag in the database", database.name));
-    let sources = sources(plan);
-    let caches = plan.caches.iter().filter_map(|cache| {
-        let what = match (&cache.kind, &cache.standby) {
-            (CacheKind::ReplicationGroup, CacheStandby::GlobalDatastore { .. } | CacheStandby::Independent { .. }) => return None,
-            (_, CacheStandby::Snapshot { .. }) => "restoring a cache from a snapshot",
-            _ => "verifying what is recovered by other means",
-        };
-        Some(format!("caches.{}: {what}", cache.name))
-    });
-    let compute = plan.compute.iter().filter_map(|compute| {
-        let what = match compute {
-            Compute::AutoScalingGroup(_) => return None,
-            Compute::EksNodeGroup(_) => "scaling EKS node groups",
-            Compute::KubernetesDeployment(_) => "scaling Kubernetes deployments",
-            Compute::Background(background) => match background.workload {
-                BackgroundWorkload::AutoScalingGroup { .. } => return None,
-                BackgroundWorkload::KubernetesDeployment { .. } => "moving Kubernetes deployments",
-                BackgroundWorkload::ScheduleGroup { .. } | BackgroundWorkload::EventRule { .. } => "moving schedules",
-            },
-        };
-        Some(format!("compute.{}: {what}", compute.name()))
-    });
-    let configuration = plan.configuration.iter().filter_map(|item| {
-        let what = match item {
-            Configuration::SsmParameter { .. } | Configuration::LaunchTemplate { .. } => return None,
-            Configuration::Secret { .. } => "writing secrets",
-            Configuration::KubernetesEnv { .. } => "setting environment variables of deployments",
-            Configuration::KubernetesRestart { .. } => "restarting deployments",
-        };
-        Some(format!("configuration.{}: {what}", item.name()))
-    });
-    let traffic = plan
-        .traffic
-        .iter()
-        .filter(|record| matches!(record.method, TrafficMethod::RoutingControl { .. }))
-        .map(|record| format!("traffic of {}: routing controls", record.record));
-    let custom = plan.custom.iter().filter(|step| step.flow.as_str() == FLOWS[0]).map(|step| format!("custom.{}: steps of your own", step.name));
-    let checks = plan.checks.iter().filter_map(|check| match check {
-        Check::Logs(check) => Some(format!("checks.{}: reading logs", check.name)),
-        Check::Http(HttpCheck { name, contains: Some(_), .. }) => Some(format!("checks.{name}: looking into an answer's text")),
+    let databases = plan.databases.iter().filter_map(|item| Some(format!("databases.{}: {}", item.name, of_database(item)?)));
+    let lags = plan.databases.iter().filter(|item| reads_lag_in_database(item)).map(|item| format!("databases.{}: reading the lag in the database", item.name));
+    let caches = plan.caches.iter().filter_map(|item| Some(format!("caches.{}: {}", item.name, of_cache(item)?)));
+    let compute = plan.compute.iter().filter_map(|item| Some(format!("compute.{}: {}", item.name(), of_compute(item)?)));
+    let configuration = plan.configuration.iter().filter_map(|item| Some(format!("configuration.{}: {}", item.name(), of_configuration(item)?)));
+    let traffic = plan.traffic.iter().filter_map(|record| Some(format!("traffic of {}: {}", record.record, of_traffic(record)?)));
+    let custom = plan.custom.iter().filter(|step| is_in_built_flow(step)).map(|step| format!("custom.{}: steps of your own", step.name));
+    let checks = plan.checks.iter().filter_map(|check| Some(format!("checks.{}: {}", check.name(), of_check(check)?)));
+    databases.chain(lags).chain(of_sources(plan)).chain(caches).chain(compute).chain(configuration).chain(traffic).chain(custom).chain(checks).collect()
+}
+
+/// The part of a plan whose region failover can run, for simulations: without what [`unbuilt`] lists, and without the configuration
+/// that needs it. Nothing that touches an estate may go by it: half a failover is none.
+///
+/// # Errors
+/// What cannot be left out, in words: without a source there is no confirmation.
+pub fn built_part(plan: &Plan) -> Result<Plan, String> {
+    if let Some(missing) = of_sources(plan) {
+        return Err(missing);
+    }
+    let mut part = plan.clone();
+    part.databases.retain(|item| of_database(item).is_none());
+    for lag in part.databases.iter_mut().filter_map(|item| item.lag.as_mut()) {
+        lag.measured = LagSource::Metric;
+    }
+    part.caches.retain(|item| of_cache(item).is_none());
+    part.compute.retain(|item| of_compute(item).is_none());
+    part.traffic.retain(|record| of_traffic(record).is_none());
+    part.custom.retain(|step| !is_in_built_flow(step));
+    part.checks.retain(|check| of_check(check).is_none());
+    let stays = |reference: &Reference| match &*reference.section {
+        "databases" => part.databases.iter().any(|item| *item.name.as_str() == *reference.name),
+        "caches" => part.caches.iter().any(|item| *item.name.as_str() == *reference.name),
+        _ => true,
+    };
+    let needs_no_other = |item: &Configuration| item.values().iter().all(|(_, value)| value.references().iter().flatten().all(stays));
+    let configuration = plan.configuration.iter().filter(|item| of_configuration(item).is_none() && needs_no_other(item)).cloned().collect();
+    part.configuration = configuration;
+    Ok(part)
+}
+
+fn of_database(database: &Database) -> Option<&'static str> {
+    match (&database.kind, &database.standby) {
+        (DatabaseKind::RdsInstance, DatabaseStandby::Replica { .. }) => None,
+        (_, DatabaseStandby::LatestSnapshot { .. }) => Some("restoring the latest snapshot"),
+        (_, DatabaseStandby::PointInTime { .. }) => Some("restoring to a point in time"),
+        (_, DatabaseStandby::GlobalCluster { .. }) => Some("failing an Aurora global database over"),
+        (DatabaseKind::AuroraCluster, _) => Some("promoting an Aurora cluster"),
+        (_, DatabaseStandby::External { .. }) | (DatabaseKind::External, _) => Some("verifying what is recovered by other means"),
+    }
+}
+
+fn reads_lag_in_database(database: &Database) -> bool {
+    database.lag.as_ref().is_some_and(|lag| lag.measured == LagSource::Database)
+}
+
+fn of_cache(cache: &Cache) -> Option<&'static str> {
+    match (&cache.kind, &cache.standby) {
+        (CacheKind::ReplicationGroup, CacheStandby::GlobalDatastore { .. } | CacheStandby::Independent { .. }) => None,
+        (_, CacheStandby::Snapshot { .. }) => Some("restoring a cache from a snapshot"),
+        _ => Some("verifying what is recovered by other means"),
+    }
+}
+
+fn of_compute(compute: &Compute) -> Option<&'static str> {
+    match compute {
+        Compute::AutoScalingGroup(_) => None,
+        Compute::EksNodeGroup(_) => Some("scaling EKS node groups"),
+        Compute::KubernetesDeployment(_) => Some("scaling Kubernetes deployments"),
+        Compute::Background(background) => match background.workload {
+            BackgroundWorkload::AutoScalingGroup { .. } => None,
+            BackgroundWorkload::KubernetesDeployment { .. } => Some("moving Kubernetes deployments"),
+            BackgroundWorkload::ScheduleGroup { .. } | BackgroundWorkload::EventRule { .. } => Some("moving schedules"),
+        },
+    }
+}
+
+fn of_configuration(item: &Configuration) -> Option<&'static str> {
+    match item {
+        Configuration::SsmParameter { .. } | Configuration::LaunchTemplate { .. } => None,
+        Configuration::Secret { .. } => Some("writing secrets"),
+        Configuration::KubernetesEnv { .. } => Some("setting environment variables of deployments"),
+        Configuration::KubernetesRestart { .. } => Some("restarting deployments"),
+    }
+}
+
+fn of_traffic(record: &TrafficRecord) -> Option<&'static str> {
+    matches!(record.method, TrafficMethod::RoutingControl { .. }).then_some("routing controls")
+}
+
+fn of_check(check: &Check) -> Option<&'static str> {
+    match check {
+        Check::Logs(_) => Some("reading logs"),
+        Check::Http(HttpCheck { contains: Some(_), .. }) => Some("looking into an answer's text"),
         _ => None,
-    });
-    databases.chain(lags).chain(sources).chain(caches).chain(compute).chain(configuration).chain(traffic).chain(custom).chain(checks).collect()
+    }
+}
+
+fn is_in_built_flow(step: &CustomStep) -> bool {
+    step.flow.as_str() == FLOWS[0]
 }
 
 /// AWS Health is not looked at yet: the other sources must be enough to confirm an outage without it.
-fn sources(plan: &Plan) -> Option<String> {
+fn of_sources(plan: &Plan) -> Option<String> {
     let confirm = &plan.triggers.confirm;
     let built: Vec<&Source> = confirm.of.iter().filter(|source| !matches!(source, Source::AwsHealth { .. })).collect();
     let outside = built.iter().any(|source| source.vantage().is_some_and(|region| region != RegionRole::Standby));

@@ -10,7 +10,7 @@ use clap_complete::Shell;
 use crate::ending::conclude;
 #[cfg(feature = "account")]
 use crate::push;
-use crate::{asl, check, completions, faults, flows, rehearse, schema};
+use crate::{asl, check, completions, faults, flows, rehearse, schema, simulate};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,6 +55,30 @@ Exit codes:
   0  every target was met
   1  the run failed, broke an invariant or missed a target; of many runs, one
   2  wrong usage, a wrong plan, or a plan that needs what is not built yet";
+
+const SIMULATE_EXAMPLES: &str = "\
+Examples:
+  muster simulate plans/*.yaml --runs 100000
+      Random disasters, each from a seed: regions, control planes, quotas,
+      lag, lost answers, dying functions, people. Does anything break that
+      must never break?
+  muster simulate plan.yaml --seed 4711
+      One of them again, with its faults and its story. It is the same, byte
+      for byte.
+  muster simulate plan.yaml --seed 4711 --keep 1,4
+      The same with only these of its faults.
+  muster simulate plans/*.yaml --every-call
+      Each call of each action goes wrong in nine ways, one at a time.
+  muster simulate plans/*.yaml --every-death
+      The execution is cut off at each kind of event of its history, and goes
+      on in four ways.
+
+A part of a plan that is not built yet is left out, and named.
+
+Exit codes:
+  0  nothing broke
+  1  an invariant was broken, or a run ended wrong and nobody was asked
+  2  wrong usage, or a wrong plan";
 
 const ASL_EXAMPLES: &str = "\
 Examples:
@@ -116,6 +140,9 @@ enum Command {
     /// Rehearse a plan on a simulated estate: once, or a thousand times
     #[command(after_long_help = REHEARSE_EXAMPLES)]
     Rehearse(Rehearse),
+    /// Let plans go through random disasters, or through every fault of every call
+    #[command(after_long_help = SIMULATE_EXAMPLES)]
+    Simulate(Simulate),
     /// List what can go wrong in a rehearsal, and what should follow
     Faults,
     /// List the flows: built and planned, and what starts them
@@ -177,6 +204,46 @@ pub(crate) struct Rehearse {
     pub(crate) out: Option<PathBuf>,
 }
 
+/// The arguments of `muster simulate`.
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// The plans, in YAML
+    #[arg(required = true, value_name = "PLAN", value_hint = ValueHint::FilePath)]
+    pub(crate) plans: Vec<PathBuf>,
+    /// So many random disasters for each plan, each with the next seed
+    /// [default: 1000]
+    #[arg(long, value_name = "N", conflicts_with_all = ["every_call", "every_death"])]
+    pub(crate) runs: Option<NonZeroU64>,
+    /// The first seed; without --runs, this one alone, with its story
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Keep only these of the seed's faults, by their numbers
+    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "seed", conflicts_with = "runs")]
+    pub(crate) keep: Vec<usize>,
+    /// Each call goes wrong in each way, one at a time
+    #[arg(long, conflicts_with = "every_death")]
+    pub(crate) every_call: bool,
+    /// The execution is cut off at each kind of event, and goes on
+    #[arg(long)]
+    pub(crate) every_death: bool,
+    /// Of the same call, or of the same event, at most so many; `all` of them
+    #[arg(long, value_name = "N|all", default_value = "2", value_parser = at_most)]
+    pub(crate) at_most: u64,
+    /// On so many threads; the result does not depend on it [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Print a summary as JSON, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn at_most(text: &str) -> Result<u64, String> {
+    match text {
+        "all" => Ok(u64::MAX),
+        number => number.parse::<NonZeroU64>().map(NonZeroU64::get).map_err(|_| "a number from 1 on, or `all`".to_owned()),
+    }
+}
+
 /// The arguments of `muster push`.
 #[cfg(feature = "account")]
 #[derive(Debug, Args)]
@@ -224,6 +291,7 @@ pub(crate) fn run() -> ExitCode {
     conclude(match &cli.command {
         Command::Check { plans } => check::run(plans),
         Command::Rehearse(arguments) => rehearse::run(arguments),
+        Command::Simulate(arguments) => simulate::run(arguments),
         Command::Faults => faults::run(),
         Command::Flows => flows::run(),
         #[cfg(feature = "account")]

@@ -20,6 +20,7 @@ mod push;
 mod rehearse;
 mod rehearse_many;
 mod schema;
+mod simulate;
 mod table;
 mod words;
 

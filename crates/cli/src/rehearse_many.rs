@@ -155,7 +155,7 @@ pub(crate) fn run(order: &Order, seed: u64, runs: u64, arguments: &Rehearse) -> 
     Ok(if tally.good == tally.runs { Ending::Good } else { Ending::Bad })
 }
 
-fn progress(runs: u64) -> ProgressBar {
+pub(crate) fn progress(runs: u64) -> ProgressBar {
     if !output::is_watched() {
         return ProgressBar::hidden();
     }

@@ -1,10 +1,11 @@
 //! What changes in the estate by itself, and how.
 
-use muster_core::ports::Answer;
+use muster_core::ports::{Answer, GroupSize};
 use muster_core::{DatabaseId, Duration, Override, RunId, ScalingGroupId};
-use muster_plan::RegionRole;
+use muster_plan::{Compute, RegionRole};
 use std::sync::Arc;
 
+use crate::caches::GlobalCache;
 use crate::clients::Side;
 use crate::databases::{Phase, Promotion};
 use crate::durations::{CATCH_UP, FIRST_BACKUP, PROMOTION, PROMOTION_NOTICED, REBOOT};
@@ -100,6 +101,7 @@ impl Estate {
         let pair = &mut self.pairs[index];
         let (name, hangs) = (pair.name.clone(), pair.promotion_hangs.unwrap_or(Duration::ZERO));
         let cut_at = pair.replication.cut_at;
+        pair.promotions += 1;
         pair.promotion = Some(Promotion { at: now, position: pair.replication.position(now), cut_at, finished_at: None, by_hand });
         let noticed = now.after(self.durations.of(&PROMOTION_NOTICED, &name, "promotion noticed", ordinal));
         if let Some(instance) = self.instances.get_mut(id) {
@@ -244,8 +246,20 @@ impl Estate {
                     }
                 }
             }
+            Fault::ApplicationDown => {
+                self.application_down = true;
+                self.tell("the application in the primary region answers nobody");
+            }
+            Fault::GlobalPlanesDown => {
+                self.network.stop_global_planes();
+                self.tell("the control planes in us-east-1 do not answer");
+            }
+            Fault::OperatorScales => self.operator_scales(),
+            Fault::OperatorFailsCachesOver => self.operator_fails_caches_over(),
             Fault::Answer { .. }
-            | Fault::ExecutionStopped
+            | Fault::AlarmAgain
+            | Fault::OperatorStarts
+            | Fault::ExecutionStopped { .. }
             | Fault::Call { .. }
             | Fault::StaleRead { .. }
             | Fault::DuplicateDelivery
@@ -259,6 +273,33 @@ impl Estate {
         let switch = muster_core::ports::KillSwitch { by: "operator".into(), reason: "rehearsed".into() };
         self.memory.kill_switch = Some((switch, self.now));
         self.tell("somebody sets the kill switch");
+    }
+
+    fn operator_scales(&mut self) {
+        let plan = self.plan.clone();
+        for compute in &plan.compute {
+            let Compute::AutoScalingGroup(group) = compute else { continue };
+            let id = ScalingGroupId::new(&plan.regions.standby, &group.standby.group);
+            let Some(now) = self.groups.get(&id).map(|group| group.size).filter(|size| size.desired < group.standby.desired) else { continue };
+            self.tell("an operator sizes a group in the console");
+            let desired = group.standby.desired;
+            // A console refuses what it refuses: then nothing changes.
+            let _ = self.resize(&id, GroupSize { min: now.min, desired, max: now.max.max(desired) });
+        }
+    }
+
+    fn operator_fails_caches_over(&mut self) {
+        let standby = self.region(RegionRole::Standby).clone();
+        let members = |cache: &GlobalCache| {
+            let member = cache.members.iter().find(|member| member.region == standby && !member.primary)?;
+            Some((cache.id.clone(), member.group.clone()))
+        };
+        let caches: Vec<_> = self.caches.values().filter_map(members).collect();
+        for (id, group) in caches {
+            self.tell(format!("an operator fails {id} over in the console"));
+            // As above.
+            let _ = self.failover_cache(&standby, &id, &group);
+        }
     }
 
     fn replicas_back_up(&mut self, span: Duration) {

@@ -220,6 +220,8 @@ pub struct Pair {
     pub replication: Replication,
     /// What its metric shows while the link is cut.
     pub dark_lag: DarkLag,
+    /// How often a promotion was begun.
+    pub promotions: u64,
     /// The promotion, once it was asked for.
     pub promotion: Option<Promotion>,
     /// Whether a promotion hangs: a fault.

@@ -14,6 +14,7 @@ use muster_report::Busy;
 
 use crate::balancer::Balancer;
 use crate::caches::GlobalCache;
+use crate::calls_made::CallsMade;
 use crate::changes::Change;
 use crate::clients::{Clients, Service};
 use crate::compute::{Group, LaunchTemplate};
@@ -84,6 +85,10 @@ pub struct Estate {
     calls: BTreeMap<Draws, u64>,
     /// Faults that are still to come.
     pub strikes: Strikes,
+    /// Which calls were made since the incident, where somebody wants to know.
+    pub(crate) made: Option<CallsMade>,
+    /// Whether the application in the primary region answers nobody.
+    pub(crate) application_down: bool,
     /// AWS's own work.
     pub busy: Vec<Busy>,
     /// What happened to each component.
@@ -135,6 +140,8 @@ impl Estate {
             channels_down: Vec::new(),
             calls: BTreeMap::new(),
             strikes: Strikes::default(),
+            made: None,
+            application_down: false,
             busy: Vec::new(),
             truth: Truth::default(),
             guard: Guard::new(scenario.seed),
@@ -244,7 +251,7 @@ impl Estate {
                 _ => DarkLag::Frozen,
             };
             let replication = Replication::new(base);
-            self.pairs.push(Pair { name, primary, standby, replication, dark_lag, promotion: None, promotion_hangs: None });
+            self.pairs.push(Pair { name, primary, standby, replication, dark_lag, promotions: 0, promotion: None, promotion_hangs: None });
         }
         for instance in self.instances.values_mut() {
             instance.remember(self.started_at);

@@ -1,5 +1,7 @@
 //! The faults that a rehearsal can put in, each with a name, what it does and what should happen.
 
+use std::fmt;
+
 use muster_core::{CallFault, Duration};
 
 /// A fault, with everything that was drawn for it.
@@ -53,8 +55,23 @@ pub enum Fault {
     KillSwitchCleared,
     /// An operator promotes the replicas in the console.
     OperatorPromotes,
-    /// An operator stops the execution in the console.
-    ExecutionStopped,
+    /// The service's application in the primary region answers nobody any more, while everything under it works.
+    ApplicationDown,
+    /// The control planes that AWS keeps in us-east-1 for all regions (Route 53, IAM, CloudFront) do not answer.
+    GlobalPlanesDown,
+    /// An operator sizes the standby region's groups in the console, as the plan has them.
+    OperatorScales,
+    /// An operator fails the global datastores over in the console.
+    OperatorFailsCachesOver,
+    /// The alarm's event starts the flow once more.
+    AlarmAgain,
+    /// An operator starts the flow by hand.
+    OperatorStarts,
+    /// The execution is stopped in the console.
+    ExecutionStopped {
+        /// What becomes of it.
+        then: Afterwards,
+    },
     /// A person answers a question.
     Answer {
         /// `failover`, or the beginning of a question's name; `*` is any.
@@ -88,6 +105,64 @@ pub enum Fault {
     CrashAfter,
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::RegionDown => f.write_str("the primary region is down"),
+            Fault::RegionPartitioned => f.write_str("the standby region does not see the primary any more"),
+            Fault::RegionIsolated => f.write_str("nobody but clients sees the primary any more"),
+            Fault::RegionReturns => f.write_str("the primary region is back"),
+            Fault::ControlPlaneDown { service } => write!(f, "the control plane of {service} in the standby region is down"),
+            Fault::ReplicaLag { already, permille } => {
+                write!(f, "replicas are {} behind, and fall {permille} ms behind each second", already.in_words())
+            }
+            Fault::PromotionHangs { by } => write!(f, "promotions take {} longer", by.in_words()),
+            Fault::ReplicaBackingUp { span } => write!(f, "replicas are backed up for {}", span.in_words()),
+            Fault::QuotaReached { left } => write!(f, "room for {left} more instances"),
+            Fault::TargetUnhealthy => f.write_str("new instances do not become healthy"),
+            Fault::ChannelDown { channel } => write!(f, "{} accepts no message", channel.as_deref().unwrap_or("no channel")),
+            Fault::KillSwitchSet => f.write_str("the kill switch is set"),
+            Fault::KillSwitchCleared => f.write_str("the kill switch is cleared"),
+            Fault::OperatorPromotes => f.write_str("an operator promotes the replicas"),
+            Fault::ApplicationDown => f.write_str("the application in the primary region answers nobody"),
+            Fault::GlobalPlanesDown => f.write_str("the control planes in us-east-1 do not answer"),
+            Fault::OperatorScales => f.write_str("an operator sizes the standby's groups"),
+            Fault::OperatorFailsCachesOver => f.write_str("an operator fails the caches over"),
+            Fault::AlarmAgain => f.write_str("the alarm's event comes again"),
+            Fault::OperatorStarts => f.write_str("an operator starts the flow"),
+            Fault::ExecutionStopped { then: Afterwards::Left } => f.write_str("the execution is stopped"),
+            Fault::ExecutionStopped { then: Afterwards::Redriven { after } } => write!(f, "the execution is stopped, and redriven after {}", after.in_words()),
+            Fault::ExecutionStopped { then: Afterwards::StartedAgain } => f.write_str("the execution is stopped, and the flow started again"),
+            Fault::Answer { question, choice, by, accepting } => {
+                let question = if *question == "*" { "a hold" } else { question };
+                write!(f, "{by} answers {question} with {choice}{}", if *accepting { ", accepting the risk" } else { "" })
+            }
+            Fault::Call { fault, applied, times } => {
+                let times = if *times > 1 { format!(", {times} times") } else { String::new() };
+                write!(f, "{fault:?}{}{times}", if *applied { ", but applied" } else { "" })
+            }
+            Fault::StaleRead { age } => write!(f, "the answer is {} old", age.in_words()),
+            Fault::DuplicateDelivery => f.write_str("the invocation is delivered twice"),
+            Fault::CrashBefore => f.write_str("the function dies before it"),
+            Fault::CrashAfter => f.write_str("the function dies after it"),
+        }
+    }
+}
+
+/// What becomes of an execution that was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Afterwards {
+    /// Nobody cares for it: the janitor closes its run.
+    Left,
+    /// Somebody redrives it, so much later.
+    Redriven {
+        /// How much.
+        after: Duration,
+    },
+    /// Once its run is closed, somebody starts the flow by hand.
+    StartedAgain,
+}
+
 /// A name for a fault, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FaultName {
@@ -110,7 +185,7 @@ const fn beside(name: &'static str, what: &'static str, expected: &'static str) 
 }
 
 /// Every fault that can be named.
-pub const FAULTS: [FaultName; 30] = [
+pub const FAULTS: [FaultName; 38] = [
     outage(
         "primary-region-down",
         "Nothing in the primary region works, and nobody reaches it.",
@@ -138,6 +213,16 @@ pub const FAULTS: [FaultName; 30] = [
         "The primary region is down, and back after 15 to 45 minutes, often in the middle of the failover.",
         "Until the outage is confirmed again the run stands down. Afterwards it goes on; the old primary is fenced as soon as it answers, and \
          its divergence is counted.",
+    ),
+    outage(
+        "application-down",
+        "The application in the primary region answers nobody; the region, and the database in it, work.",
+        "The service moves; the old primary is fenced and proven to refuse writes before its replica is promoted.",
+    ),
+    outage(
+        "blackout",
+        "Nothing in the primary region works, and the control planes that AWS keeps in us-east-1 for all regions do not answer either.",
+        "The service moves where its names follow a metric. Where records must be rewritten, the run holds at FlipDns, and says so.",
     ),
     beside(
         "control-plane-down",
@@ -202,6 +287,16 @@ pub const FAULTS: [FaultName; 30] = [
          finds what was done and goes on.",
     ),
     beside(
+        "execution-redriven",
+        "An operator stops the execution in the console, in the middle, and redrives it half a minute to 20 minutes later.",
+        "It goes on where it stood. Where its run was closed meanwhile, it changes nothing more, and another run takes over.",
+    ),
+    beside(
+        "execution-restarted",
+        "An operator stops the execution in the console, in the middle, and starts the flow by hand once its run is closed.",
+        "The new run finds what was done and goes on.",
+    ),
+    beside(
         "kill-switch",
         "Somebody sets the kill switch, in the middle, and clears it five minutes to an hour later.",
         "No mutating call begins any more, and the run holds where it is. Before a promotion silence ends it by the plan's default, \
@@ -222,5 +317,21 @@ pub const FAULTS: [FaultName; 30] = [
         "operator-by-hand",
         "An operator promotes the replicas in the console, 5 to 30 minutes after the incident.",
         "A run that is not there yet finds them promoted, or being promoted, and goes on; where Muster was first, nothing changes.",
+    ),
+    beside(
+        "scaled-by-hand",
+        "An operator sizes the standby region's groups in the console, up to half an hour after the incident.",
+        "A run that is not there yet finds them at their size, and goes on.",
+    ),
+    beside(
+        "caches-by-hand",
+        "An operator fails the global datastores over in the console, up to half an hour after the incident.",
+        "A run that is not there yet finds them failed over, and goes on.",
+    ),
+    beside("second-alarm", "The alarm's event is delivered once more, up to an hour after the incident.", "It joins the open run, or is held down after a failover."),
+    beside(
+        "started-by-hand",
+        "An operator starts the flow by hand, up to an hour after the incident.",
+        "It joins the open run; where none is open, a run begins, and stands down where nothing is wrong.",
     ),
 ];

@@ -1,6 +1,6 @@
 //! What must never happen, checked after every change of the estate and at every call that could bring it about.
 //! The numbers are those of the design: 1 writable primaries, 2 traffic, 3 loss, 4 one run, 6 failback, 7 endings,
-//! 9 the kill switch.
+//! 9 the kill switch, 10 a success that is one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub struct Violation {
 }
 
 /// The rules, by number.
-const RULES: [(u8, &str); 7] = [
+const RULES: [(u8, &str); 8] = [
     (1, "never two writable primaries that clients can reach, unless a recorded acceptance names the old one"),
     (2, "traffic moves only to, and stays on, a target that is healthy and writable"),
     (3, "a promotion never loses more than the plan's RPO, unless it was accepted; unknown lag is not zero"),
@@ -40,6 +40,7 @@ const RULES: [(u8, &str); 7] = [
     (6, "no automatic failback"),
     (7, "every run ends, with a report and with its lock released"),
     (9, "with the kill switch set, no mutating call begins"),
+    (10, "a run that says that it succeeded has moved the service, unless a person skipped a check"),
 ];
 
 /// Acceptances that were recorded, and the first violation.
@@ -49,18 +50,24 @@ pub struct Guard {
     unfenced: BTreeSet<String>,
     lag: BTreeMap<String, Option<Duration>>,
     checks_waived: bool,
+    held: u64,
     violation: Option<Violation>,
 }
 
 impl Guard {
     /// Nothing accepted yet.
     pub fn new(seed: u64) -> Self {
-        Guard { seed, unfenced: BTreeSet::new(), lag: BTreeMap::new(), checks_waived: false, violation: None }
+        Guard { seed, unfenced: BTreeSet::new(), lag: BTreeMap::new(), checks_waived: false, held: 0, violation: None }
     }
 
     /// The first violation.
     pub fn violation(&self) -> Option<&Violation> {
         self.violation.as_ref()
+    }
+
+    /// How often a run held for a person.
+    pub fn held(&self) -> u64 {
+        self.held
     }
 
     /// A person accepted a risk.
@@ -89,6 +96,7 @@ impl Guard {
                 Body::Saw { evidence: Evidence::Unfenced { database, .. } } => {
                     self.unfenced.insert(database.clone());
                 }
+                Body::Saw { evidence: Evidence::Held { .. } } => self.held += 1,
                 _ => {}
             }
         }
@@ -214,6 +222,23 @@ impl Estate {
         if before_state == ExecutionState::Running && !supersedes {
             self.violate(4, format!("{} opens while {} still runs", open.run.id, before.run.id));
         }
+    }
+
+    /// A run is closed as a success.
+    pub(crate) fn check_success(&mut self, run: &muster_core::RunId) {
+        if self.guard.checks_waived {
+            return;
+        }
+        let standing = self.pairs.iter().filter_map(|pair| pair.standby.as_ref()).find(|id| !self.instances.get(*id).is_some_and(|standby| standby.is_writable()));
+        let behind = self.records.iter().find(|record| record.wanted != Side::Standby).map(|record| record.name.clone());
+        let success = self.service[1].success;
+        let seen = match (standing, behind) {
+            (Some(id), _) => format!("{id} takes no writes"),
+            (None, Some(name)) => format!("{name} still leads to the primary region"),
+            (None, None) if success < crate::clients::ALL / 2 => format!("{} % of requests to the standby region succeed", success / 10_000),
+            (None, None) => return,
+        };
+        self.violate(10, format!("{run} is closed as succeeded, and {seen}"));
     }
 
     /// At the end of a rehearsal, once the janitor has had its time.

@@ -21,6 +21,7 @@ pub struct Network {
     dark: BTreeSet<RegionRole>,
     cut: BTreeSet<(From, RegionRole)>,
     planes_down: BTreeSet<(RegionRole, &'static str)>,
+    global_planes_down: bool,
 }
 
 impl Network {
@@ -45,6 +46,16 @@ impl Network {
     /// Takes one service's control plane in a region down, such as `rds`.
     pub fn stop_control_plane(&mut self, region: RegionRole, service: &'static str) {
         self.planes_down.insert((region, service));
+    }
+
+    /// Takes the control planes down that AWS keeps in us-east-1 for all regions.
+    pub fn stop_global_planes(&mut self) {
+        self.global_planes_down = true;
+    }
+
+    /// Whether a service has its only control plane in us-east-1, and that is down.
+    pub fn global_planes_fail(&self, service: &str) -> bool {
+        self.global_planes_down && matches!(service, "route53" | "iam" | "cloudfront")
     }
 
     /// Whether the region's machines run.

@@ -6,6 +6,7 @@ use muster_core::{Duration, Timestamp};
 use muster_report::{Busy, Clients, ComponentTruth, Report};
 
 use crate::estate::Estate;
+use crate::facts::Facts;
 use crate::invariants::Violation;
 use crate::memory::Delivered;
 use crate::scenario::Scenario;
@@ -41,6 +42,10 @@ pub struct Rehearsal {
     pub violation: Option<Violation>,
     /// Messages that channels accepted.
     pub messages: Vec<Delivered>,
+    /// How often a run held for a person.
+    pub held: u64,
+    /// What the estate looks like at the end.
+    pub facts: Facts,
 }
 
 impl Estate {
@@ -106,6 +111,8 @@ impl Estate {
             clients,
             violation: self.guard.violation().cloned(),
             messages: std::mem::take(&mut self.memory.delivered),
+            held: self.guard.held(),
+            facts: self.facts(),
         }
     }
 }

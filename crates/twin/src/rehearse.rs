@@ -1,5 +1,6 @@
 //! A rehearsal: the real state machines and the real actions, on the twin, from normal life to the end of the last run.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
@@ -9,9 +10,10 @@ use muster_asl::{Config, HistoryMode, LoadErrors, Machine, StepFunctions};
 use muster_core::{Duration, RunId, Timestamp};
 use muster_plan::Plan;
 
+use crate::calls_made::CallsMade;
 use crate::clock::{self, Sleepers, VirtualClock};
+use crate::console::Console;
 use crate::estate::Estate;
-use crate::faults::Fault;
 use crate::functions::{Functions, Invoker};
 use crate::machines::{self, StateMachines};
 use crate::outcome::Rehearsal;
@@ -33,6 +35,22 @@ const LULL: Duration = Duration::from_mins(2);
 /// Holds and their answers may come on top of a run's deadline.
 const SLACK: Duration = Duration::from_hours(12);
 
+/// What a systematic simulation goes through: every call, and every point at which the execution can be cut off.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    /// The calls since the incident.
+    pub calls: CallsMade,
+    /// The history of the region failover: each event with the state that was entered last.
+    pub events: Vec<String>,
+}
+
+/// Who looks on.
+#[derive(Default)]
+struct Onlooker<'a> {
+    watch: Option<&'a mut dyn FnMut(Event)>,
+    record: Option<&'a mut Recording>,
+}
+
 /// Runs rehearsals of one plan. Loading the state machines is the dear part: keep it for many seeds.
 pub struct Rehearser {
     plan: Arc<Plan>,
@@ -51,30 +69,42 @@ impl Rehearser {
 
     /// Rehearses one scenario.
     pub fn run(&self, scenario: &Scenario) -> Rehearsal {
-        self.rehearse(scenario, None)
+        self.rehearse(scenario, Onlooker::default())
     }
 
     /// Rehearses one scenario, and shows what happens while it does.
     pub fn watch(&self, scenario: &Scenario, watch: &mut dyn FnMut(Event)) -> Rehearsal {
-        self.rehearse(scenario, Some(watch))
+        self.rehearse(scenario, Onlooker { watch: Some(watch), record: None })
     }
 
-    fn rehearse(&self, scenario: &Scenario, watch: Option<&mut dyn FnMut(Event)>) -> Rehearsal {
+    /// Rehearses one scenario, and writes down what a systematic simulation goes through.
+    pub fn record(&self, scenario: &Scenario) -> (Rehearsal, Recording) {
+        let mut recording = Recording::default();
+        let rehearsal = self.rehearse(scenario, Onlooker { watch: None, record: Some(&mut recording) });
+        (rehearsal, recording)
+    }
+
+    fn rehearse(&self, scenario: &Scenario, onlooker: Onlooker<'_>) -> Rehearsal {
         // A clock of its own for each run: it starts at the beginning, and nothing is left over from another.
         let sleepers = Rc::new(Sleepers::default());
-        clock::run(&sleepers, self.drive(scenario, VirtualClock::new(BEGINNING, sleepers.clone()), watch))
+        clock::run(&sleepers, self.drive(scenario, VirtualClock::new(BEGINNING, sleepers.clone()), onlooker))
     }
 
-    async fn drive(&self, scenario: &Scenario, clock: VirtualClock, mut watch: Option<&mut dyn FnMut(Event)>) -> Rehearsal {
+    async fn drive(&self, scenario: &Scenario, clock: VirtualClock, onlooker: Onlooker<'_>) -> Rehearsal {
+        let Onlooker { mut watch, record } = onlooker;
         let mut estate = Estate::new(&self.plan, self.sha256.clone(), scenario, BEGINNING);
         if watch.is_some() {
             estate.story = Story::watched();
+        }
+        if record.is_some() {
+            estate.made = Some(CallsMade::default());
         }
         let twin = Twin::on(estate, clock);
         let functions = Functions::new(twin.clone());
         let state_machines = self.step_functions(scenario, &twin, &functions);
         twin.set_engine(state_machines.clone());
-        stop_executions(scenario, &twin, &state_machines);
+        let events = record.is_some().then(|| record_events(&state_machines));
+        let console = Console::attend(scenario, &twin, &state_machines, &self.plan);
 
         let mut schedules = Schedules::new(&twin, &functions, &state_machines, &self.plan);
         let mut end = End::of(scenario, &self.plan, &twin);
@@ -86,7 +116,7 @@ impl Rehearser {
             let over = tokio::select! {
                 biased;
                 () = twin.violated.notified() => true,
-                () = twin.sleep(TICK) => end.is_reached(&twin, &state_machines),
+                () = twin.sleep(TICK) => end.is_reached(&twin, &state_machines, &console),
             };
             if let Some(watch) = &mut watch {
                 twin.look(|estate| estate.story.take_unseen()).into_iter().for_each(&mut **watch);
@@ -96,6 +126,10 @@ impl Rehearser {
             }
         }
         let still_running = state_machines.any_running();
+        if let Some(record) = record {
+            record.calls = twin.look(|estate| estate.made.take()).unwrap_or_default();
+            record.events = events.map(|events| events.take()).unwrap_or_default();
+        }
         // The engine holds the functions, and these hold the twin: nothing of a run outlives it.
         twin.release_engine();
         twin.look(|estate| {
@@ -182,22 +216,19 @@ pub fn rehearse_many(
     Ok(())
 }
 
-/// An operator stops the newest execution in the console.
-fn stop_executions(scenario: &Scenario, twin: &Rc<Twin>, machines: &Rc<StateMachines>) {
-    let incident_at = twin.look(|estate| estate.incident_at);
-    for planned in &scenario.faults {
-        let (When::At(offset), Fault::ExecutionStopped) = (&planned.when, &planned.fault) else { continue };
-        let at = Timestamp::from_millis(incident_at.as_millis().saturating_add(*offset));
-        let (delay, twin, machines) = (at.since(twin.now()), twin.clone(), machines.clone());
-        tokio::task::spawn_local(async move {
-            twin.sleep(delay).await;
-            for execution in machines.running(REGION_FAILOVER) {
-                twin.look(|estate| estate.tell("an operator stops the execution in the console"));
-                // It runs: it was just listed.
-                let _ = machines.functions.stop_execution(&execution, Some("Console"), Some("stopped by an operator"));
+fn record_events(machines: &Rc<StateMachines>) -> Rc<RefCell<Vec<String>>> {
+    let events = Rc::new(RefCell::new(Vec::new()));
+    let (written, entered) = (events.clone(), RefCell::new(String::new()));
+    let flow = format!(":{REGION_FAILOVER}:");
+    machines.functions.observe(move |execution, event| {
+        if execution.contains(&flow) {
+            if let (true, Some(state)) = (event.event_type().ends_with("Entered"), event.state_name()) {
+                *entered.borrow_mut() = state.to_owned();
             }
-        });
-    }
+            written.borrow_mut().push(format!("{} in {}", event.event_type(), entered.borrow()));
+        }
+    });
+    events
 }
 
 fn runs(estate: &Estate) -> BTreeMap<Arc<str>, RunId> {
@@ -231,12 +262,12 @@ impl End {
         }
     }
 
-    fn is_reached(&mut self, twin: &Rc<Twin>, machines: &Rc<StateMachines>) -> bool {
+    fn is_reached(&mut self, twin: &Rc<Twin>, machines: &Rc<StateMachines>, console: &Console) -> bool {
         let now = twin.now();
         if now >= self.latest {
             return true;
         }
-        if now < self.earliest || (machines.started(REGION_FAILOVER) == 0 && now < self.nothing) || machines.any_running() {
+        if now < self.earliest || (machines.started(REGION_FAILOVER) == 0 && now < self.nothing) || machines.any_running() || console.is_busy() {
             self.quiet_since = None;
             return false;
         }

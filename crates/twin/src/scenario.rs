@@ -3,6 +3,7 @@
 //! A scenario is expanded once, from names or from a seed. Every parameter is drawn under the fault's own name, so that
 //! taking one fault out of the list leaves the others as they were.
 
+use std::fmt;
 use std::sync::Arc;
 
 use muster_core::{CallFault, Duration};
@@ -10,7 +11,7 @@ use muster_plan::Plan;
 
 use crate::draw::Draw;
 use crate::durations::{PERSON, Profile};
-use crate::faults::{FAULTS, Fault};
+use crate::faults::{Afterwards, FAULTS, Fault};
 
 /// Which calls a fault is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,13 @@ pub enum Matching {
     Reading,
     /// One operation, such as `rds:PromoteReadReplica`; with `*` at its end, all that begin so.
     Operation(Arc<str>),
+    /// One operation of one action.
+    Made {
+        /// Such as `promote-replica`.
+        action: Arc<str>,
+        /// Such as `rds:PromoteReadReplica`.
+        operation: Arc<str>,
+    },
 }
 
 /// When a fault happens.
@@ -35,6 +43,11 @@ pub enum When {
         /// Which calls count.
         matching: Matching,
         /// The position, from 1.
+        nth: u64,
+    },
+    /// At the `nth` event (from 1) in the history of the region failover.
+    HistoryEvent {
+        /// The position, from 1; events of a second execution count on.
         nth: u64,
     },
     /// So long after a question was heard: its deadline was set.
@@ -50,6 +63,34 @@ pub struct Planned {
     pub when: When,
     /// What.
     pub fault: Fault,
+}
+
+impl fmt::Display for Planned {
+    /// One line: when, which, what.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.when {
+            When::At(offset) => {
+                let (sign, seconds) = (if *offset < 0 { '-' } else { '+' }, offset.unsigned_abs() / 1_000);
+                write!(f, "T{sign}{:02}:{:02}", seconds / 60, seconds % 60)?;
+            }
+            When::Call { matching, nth } => write!(f, "at {matching} {nth}")?,
+            When::HistoryEvent { nth } => write!(f, "at event {nth} of the execution")?,
+            When::Asked(after) => write!(f, "{} after it was asked", after.in_words())?,
+        }
+        write!(f, "  {}: {}", self.name, self.fault)
+    }
+}
+
+impl fmt::Display for Matching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Matching::Any => f.write_str("call"),
+            Matching::Mutating => f.write_str("mutating call"),
+            Matching::Reading => f.write_str("reading call"),
+            Matching::Operation(operation) => write!(f, "{operation}, call"),
+            Matching::Made { action, operation } => write!(f, "{operation} by {action}, call"),
+        }
+    }
 }
 
 /// Everything that decides a rehearsal beside the plan and the product.
@@ -129,6 +170,12 @@ impl Scenario {
         names
     }
 
+    /// The same with only the faults at these positions, from 1.
+    pub fn keeping(&self, positions: &[usize]) -> Self {
+        let kept = self.faults.iter().enumerate().filter(|(index, _)| positions.contains(&(index + 1)));
+        Scenario { faults: kept.map(|(_, planned)| planned.clone()).collect(), ..self.clone() }
+    }
+
     /// The same without the faults of that name.
     pub fn without(&self, name: &str) -> Self {
         Scenario { faults: self.faults.iter().filter(|planned| planned.name != name).cloned().collect(), ..self.clone() }
@@ -148,6 +195,8 @@ impl Scenario {
             "primary-region-down" => vec![(now, Fault::RegionDown)],
             "primary-region-partitioned" => vec![(now, Fault::RegionPartitioned)],
             "primary-region-isolated" => vec![(now, Fault::RegionIsolated)],
+            "application-down" => vec![(now, Fault::ApplicationDown)],
+            "blackout" => vec![(When::At(0), Fault::RegionDown), (now, Fault::GlobalPlanesDown)],
             "outage-clears" => vec![(now, Fault::RegionDown), (When::At(minutes("clears", 5, 8)), Fault::RegionReturns)],
             "primary-returns" => vec![(now, Fault::RegionDown), (When::At(minutes("returns", 15, 45)), Fault::RegionReturns)],
             "control-plane-down" => {
@@ -171,7 +220,12 @@ impl Scenario {
             "quota-reached" => vec![(now, Fault::QuotaReached { left: 2 })],
             "target-unhealthy" => vec![(now, Fault::TargetUnhealthy)],
             "channel-down" => vec![(now, Fault::ChannelDown { channel: None })],
-            "execution-stopped" => vec![(When::At(minutes("stopped", 4, 40)), Fault::ExecutionStopped)],
+            "execution-stopped" => vec![(When::At(minutes("stopped", 4, 40)), Fault::ExecutionStopped { then: Afterwards::Left })],
+            "execution-redriven" => {
+                let then = Afterwards::Redriven { after: Duration::from_secs(30 + number("after", 1_170)) };
+                vec![(When::At(minutes("stopped", 4, 40)), Fault::ExecutionStopped { then })]
+            }
+            "execution-restarted" => vec![(When::At(minutes("stopped", 4, 40)), Fault::ExecutionStopped { then: Afterwards::StartedAgain })],
             "kill-switch" => {
                 let set = minutes("set", 1, 40);
                 vec![(When::At(set), Fault::KillSwitchSet), (When::At(set + minutes("cleared", 5, 60)), Fault::KillSwitchCleared)]
@@ -199,6 +253,10 @@ impl Scenario {
                 vec![(When::Asked(person()), Fault::Answer { question: "*", choice: "retry", by: "VP Engineering", accepting: true })]
             }
             "operator-by-hand" => vec![(When::At(minutes("promotes", 5, 30)), Fault::OperatorPromotes)],
+            "scaled-by-hand" => vec![(When::At(minutes("scales", 0, 30)), Fault::OperatorScales)],
+            "caches-by-hand" => vec![(When::At(minutes("fails over", 0, 30)), Fault::OperatorFailsCachesOver)],
+            "second-alarm" => vec![(When::At(minutes("again", 0, 60)), Fault::AlarmAgain)],
+            "started-by-hand" => vec![(When::At(minutes("starts", 0, 60)), Fault::OperatorStarts)],
             _ => Vec::new(),
         };
         self.faults.extend(planned.into_iter().map(|(when, fault)| Planned { name, when, fault }));

@@ -84,7 +84,7 @@ impl Estate {
     fn serve(&self, role: RegionRole) -> Service {
         let databases = self.pairs.len();
         let mut service = Service { success: 0, writes_to_primary: vec![0; databases], writes_to_standby: vec![0; databases] };
-        if !self.network.reaches(From::Clients, role) {
+        if !self.network.reaches(From::Clients, role) || (self.application_down && role == RegionRole::Primary) {
             return service;
         }
         service.success = ALL;

@@ -27,6 +27,7 @@ struct Pending {
 /// A call, as far as faults are about it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Struck<'a> {
+    pub(crate) action: &'a str,
     pub(crate) operation: &'a str,
     pub(crate) mutates: bool,
     /// Whether it is about the service's estate, and not Muster's own tables.
@@ -136,6 +137,7 @@ fn matches(matching: &Matching, call: Struck<'_>) -> bool {
             Some(beginning) => call.operation.starts_with(beginning),
             None => **pattern == *call.operation,
         },
+        Matching::Made { action, operation } => **action == *call.action && **operation == *call.operation,
     }
 }
 
@@ -152,7 +154,7 @@ mod tests {
     #[test]
     fn a_fault_strikes_the_nth_matching_call_after_the_incident_and_no_other() {
         let mut strikes = Strikes::new(&[planned(Matching::Operation("rds:*".into()), 2, Fault::CrashBefore)]);
-        let call = |operation| Struck { operation, mutates: true, estate: true };
+        let call = |operation| Struck { action: "test", operation, mutates: true, estate: true };
         assert!(!strikes.at_call(Timestamp::from_millis(5), NOW, call("rds:A")).crash_before);
         assert!(!strikes.at_call(NOW, NOW, call("rds:A")).crash_before);
         assert!(!strikes.at_call(NOW, NOW, call("ec2:A")).crash_before);
@@ -164,7 +166,7 @@ mod tests {
     fn a_call_fault_lasts_as_many_calls_as_it_says() {
         let fault = Fault::Call { fault: CallFault::Throttled, applied: false, times: 3 };
         let mut strikes = Strikes::new(&[planned(Matching::Any, 2, fault)]);
-        let call = Struck { operation: "a:B", mutates: false, estate: true };
+        let call = Struck { action: "test", operation: "a:B", mutates: false, estate: true };
         let struck: Vec<bool> = (0..6).map(|_| strikes.at_call(NOW, NOW, call).fails.is_some()).collect();
         assert_eq!(struck, [false, true, true, true, false, false]);
     }

@@ -269,8 +269,11 @@ impl World {
 
     /// Whether a fault strikes, how long the call takes, and what stands in its way.
     fn set_out(&self, estate: &mut Estate, calling: &Calling<'_>) -> (Strike, Duration, Option<Refusal>) {
-        let struck = Struck { operation: calling.operation, mutates: calling.mutates, estate: calling.estate };
+        let struck = Struck { action: &self.invocation.action, operation: calling.operation, mutates: calling.mutates, estate: calling.estate };
         let (now, incident_at) = (estate.now, estate.incident_at);
+        if let Some(made) = estate.made.as_mut().filter(|_| now >= incident_at) {
+            made.add(&self.invocation.action, calling);
+        }
         let strike = estate.strikes.at_call(now, incident_at, struck);
         for fault in &strike.estate {
             estate.change(now, |estate| estate.strike(fault));
@@ -281,11 +284,14 @@ impl World {
 
     fn obstacle(&self, estate: &Estate, calling: &Calling<'_>) -> Option<Refusal> {
         let region = &calling.region;
+        let service = calling.operation.split(':').next().unwrap_or_default();
+        if estate.network.global_planes_fail(service) {
+            return Some((CallFault::Unavailable, format!("{service}, whose control plane is in us-east-1: Service Unavailable")));
+        }
         let role = estate.role_of(region)?;
         if !estate.network.reaches(From::Region(self.invocation.here), role) {
             return Some((CallFault::Unreachable, format!("no connection to {region} within {CONNECT}")));
         }
-        let service = calling.operation.split(':').next().unwrap_or_default();
         if calling.plane == Plane::Control && !estate.network.control_plane_answers(role, service) {
             return Some((CallFault::Unavailable, format!("{service} in {region}: Service Unavailable")));
         }

@@ -1,7 +1,5 @@
 //! Parallel: all branches side by side; the first that fails cancels the others.
 
-use std::rc::Rc;
-
 use super::branches::{Running, first_to_end};
 use super::evaluate_data;
 use crate::context::{Thread, Visit};

@@ -95,7 +95,7 @@ impl Estate {
         Headroom { limit: limited.unwrap_or(2 * needed + 20), used }
     }
 
-    fn resize(&mut self, id: &ScalingGroupId, size: GroupSize) -> Result<(), Refusal> {
+    pub(crate) fn resize(&mut self, id: &ScalingGroupId, size: GroupSize) -> Result<(), Refusal> {
         let group = self.groups.get(id).ok_or_else(|| missing(id))?;
         if size.min > size.desired || size.desired > size.max {
             return Err(rejected(format!("ValidationError: {id}: desired capacity {} is not between {} and {}", size.desired, size.min, size.max)));

@@ -105,7 +105,7 @@ impl Estate {
         Ok(())
     }
 
-    fn failover_cache(&mut self, region: &Region, id: &str, group: &str) -> Result<(), Refusal> {
+    pub(crate) fn failover_cache(&mut self, region: &Region, id: &str, group: &str) -> Result<(), Refusal> {
         let role = self.role_of(region).ok_or_else(|| missing(region))?;
         let cache = self.caches.get_mut(id).ok_or_else(|| missing(id))?;
         if !cache.settled {

@@ -78,6 +78,9 @@ impl RunRegistry for World {
             let closed = estate.memory.close_run(service, lane, closing);
             if closed {
                 estate.tell(format!("{} is closed: {}", closing.run, closing.outcome));
+                if &*closing.outcome == "succeeded" {
+                    estate.check_success(&closing.run);
+                }
             }
             Ok(closed)
         })

@@ -7,7 +7,7 @@ use muster_plan::Plan;
 use serde_json::json;
 
 use super::quiet;
-use crate::faults::Fault;
+use crate::faults::{Afterwards, Fault};
 use crate::outcome::Rehearsal;
 use crate::rehearse::Rehearser;
 use crate::scenario::{Matching, Planned, Scenario, When};
@@ -130,7 +130,7 @@ fn until(minutes: i64) -> (When, Fault) {
 #[test]
 fn a_run_whose_execution_was_stopped_is_started_again_once_while_its_outage_stands() {
     for stopped in [8, 12] {
-        let stop = (When::At(stopped * MINUTE), Fault::ExecutionStopped);
+        let stop = (When::At(stopped * MINUTE), Fault::ExecutionStopped { then: Afterwards::Left });
         let (rehearsal, events) = watched(&plan(), &outage_with(&[stop, until(180)]));
         let runs = runs(&events, "abandoned");
         assert_eq!((runs.opened.len(), rehearsal.runs), (2, 2));
