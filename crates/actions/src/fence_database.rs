@@ -10,15 +10,16 @@
 //! so all three are done, and the proof is a refused write with no client connected.
 //! Source: the EC2 user guide, "Security group connection tracking".
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use muster_core::ports::{DatabaseRole, DatabaseState, Databases, Notes, Sql, SqlTarget, WriteAttempt};
 use muster_core::{
-    Action, ActionError, CallError, CallFault, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Override, Progress, Run, Timestamp,
+    Action, ActionError, CallError, CallFault, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Override, Progress, Region, Run, Timestamp,
 };
 use muster_plan::{Database, Fence, Plan, WhenUnreachable};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::acceptance::{Fencing, accepted_overrides, note_fencing, read_fencing};
 use crate::batch::{Batch, Pace};
@@ -128,6 +129,10 @@ where
             Some(since) => Sight::Dark { why: format!("{} did not answer at {}", cx.plan.regions.primary, since.clock_time()) },
             None => see(world, cx.plan, database).await?,
         };
+        if dark_since.is_some() && !matches!(sight, Sight::Dark { .. }) {
+            // It is back: whatever else is to be done there is tried.
+            world.note(&cx.run.id.0, "primaryDark", &Value::Null).await?;
+        }
         let id = DatabaseId::new(&cx.plan.regions.primary, &database.primary);
         match decide(&sight, group) {
             Step::Proven { proof } => {
@@ -168,7 +173,7 @@ where
     W: Clock + Databases + Notes,
 {
     let ids: Vec<DatabaseId> = databases.iter().map(|database| DatabaseId::new(&cx.plan.regions.primary, &database.primary)).collect();
-    let dark = match world.describe_databases(&cx.plan.regions.primary, &ids).await {
+    let dark = match describe_primaries(world, &cx.plan.regions.primary, &ids).await {
         Err(error) if is_dark(&error) => Some(error),
         Err(error) => return Err(error.into()),
         Ok(_) => None,
@@ -189,6 +194,15 @@ pub(crate) fn is_dark(error: &CallError) -> bool {
     matches!(error.fault, CallFault::Unreachable | CallFault::TimedOut)
 }
 
+/// What RDS says of the primaries. One lost answer makes no region dark: it is asked once more. Where nobody even takes the
+/// connection, it is not: a dark region shows itself so, and is looked at once.
+async fn describe_primaries<W: Databases>(world: &W, region: &Region, ids: &[DatabaseId]) -> Result<BTreeMap<DatabaseId, DatabaseState>, CallError> {
+    match world.describe_databases(region, ids).await {
+        Err(error) if error.fault == CallFault::TimedOut => world.describe_databases(region, ids).await,
+        answer => answer,
+    }
+}
+
 /// Looks at a primary: its role and groups, whether it takes writes, who is connected.
 pub(crate) async fn see<W>(world: &W, plan: &Plan, database: &Database) -> Result<Sight, ActionError>
 where
@@ -196,7 +210,7 @@ where
 {
     let id = DatabaseId::new(&plan.regions.primary, &database.primary);
     let dark = |error: CallError| if is_dark(&error) { Ok(Sight::Dark { why: error.to_string() }) } else { Err(ActionError::from(error)) };
-    let states = match world.describe_databases(&plan.regions.primary, std::slice::from_ref(&id)).await {
+    let states = match describe_primaries(world, &plan.regions.primary, std::slice::from_ref(&id)).await {
         Ok(states) => states,
         Err(error) => return dark(error),
     };

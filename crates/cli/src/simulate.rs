@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use muster_actions::{built_part, unbuilt};
 use muster_plan::Plan;
-use muster_twin::simulate::{Trial, Verdict, bases, every_call, every_death, judge, shrink};
+use muster_twin::simulate::{Trial, Verdict, bases, changes_later, every_call, every_death, judge, shrink};
 use muster_twin::{Rehearsal, Rehearser, Scenario, rehearse_many};
 use serde_json::{Value, json};
 
@@ -23,8 +23,8 @@ use crate::words::{count, percent, thousands, wrap};
 const RUNS: u64 = 1_000;
 /// The seed of systematic trials: they differ by their fault alone.
 const SEED: u64 = 1;
-/// So many wrong ends are told; the rest are counted.
-const TOLD: usize = 5;
+/// So many kinds of wrong ends are told; the rest are counted.
+const TOLD: usize = 12;
 
 /// A plan to be simulated.
 struct Subject {
@@ -39,14 +39,17 @@ struct Subject {
 struct Tally {
     trials: u64,
     held: u64,
+    /// Trials that held, by the name of the last fault.
+    held_by: BTreeMap<&'static str, u64>,
     /// How the last run of each trial ended.
     ends: BTreeMap<String, u64>,
     wrong: u64,
-    /// The first wrong ends: what was tried, what was seen, how to see it again.
+    /// The wrong ends, by what was seen: how often, and the first of each.
     told: Vec<Wrong>,
 }
 
 struct Wrong {
+    times: u64,
     tried: String,
     seen: String,
     scenario: Scenario,
@@ -79,15 +82,16 @@ pub(crate) fn run(arguments: &Simulate) -> Result<Ending, Stop> {
         } else {
             random(subject, arguments.seed.unwrap_or(SEED), arguments.runs.map_or(RUNS, Into::into), threads)?
         };
+        let is_systematic = arguments.every_call || arguments.every_death;
         let rate = tally.trials as f64 / began.elapsed().as_secs_f64().max(0.001);
         good &= tally.wrong == 0;
         if arguments.json {
             results.push(as_json(subject, &tally));
         } else {
-            output::result(&summary(subject, &tally))?;
+            output::result(&summary(subject, &tally, is_systematic))?;
             output::note(&format!("{}\n", paint(QUIET, &format!("      {rate:.0} a second"))))?;
             for wrong in &tally.told {
-                output::note(&tell(subject, wrong, arguments.every_call || arguments.every_death)?)?;
+                output::note(&tell(subject, wrong, is_systematic)?)?;
             }
         }
     }
@@ -124,12 +128,15 @@ fn random(subject: &Subject, first: u64, runs: u64, threads: usize) -> Result<Ta
 fn systematic(subject: &Subject, arguments: &Simulate, threads: usize) -> Result<Tally, Stop> {
     let rehearser = Rehearser::new(&subject.plan).map_err(|problems| broken_machine(&problems))?;
     let (mut ends, mut trials) = (Vec::new(), Vec::new());
-    for (index, names) in bases(&subject.plan).iter().enumerate() {
-        let scenario = Scenario::named(names, arguments.seed.unwrap_or(SEED), &subject.plan)
+    for names in bases(&subject.plan) {
+        let scenario = Scenario::named(&names, arguments.seed.unwrap_or(SEED), &subject.plan)
             .map_err(|error| Complaint::new(error.to_string(), "faults that there are", "report this as a bug: these names come with Muster"))?;
+        if arguments.every_death && changes_later(&scenario) {
+            continue;
+        }
         let (end, recording) = rehearser.record(&scenario);
         let one = if arguments.every_call { every_call } else { every_death };
-        trials.extend(one(index, &scenario, &recording, arguments.at_most));
+        trials.extend(one(ends.len(), &scenario, &recording, arguments.at_most));
         ends.push(end);
     }
     let mut tally = Tally::default();
@@ -157,19 +164,24 @@ impl Tally {
         *self.ends.entry(rehearsal.outcome.as_deref().unwrap_or("no run").to_owned()).or_insert(0) += 1;
         match verdict {
             Verdict::Same => {}
-            Verdict::Held => self.held += 1,
+            Verdict::Held => {
+                self.held += 1;
+                *self.held_by.entry(rehearsal.faults.last().copied().unwrap_or_default()).or_insert(0) += 1;
+            }
             Verdict::Wrong(seen) => {
                 self.wrong += 1;
-                if self.told.len() < TOLD {
+                if let Some(known) = self.told.iter_mut().find(|known| known.seen == seen) {
+                    known.times += 1;
+                } else if self.told.len() < TOLD {
                     let (tried, scenario) = trial();
-                    self.told.push(Wrong { tried, seen, scenario });
+                    self.told.push(Wrong { times: 1, tried, seen, scenario });
                 }
             }
         }
     }
 }
 
-fn summary(subject: &Subject, tally: &Tally) -> String {
+fn summary(subject: &Subject, tally: &Tally, systematic: bool) -> String {
     let head = if tally.wrong == 0 { paint(GOOD.bold(), "PASS") } else { paint(BAD.bold(), "FAIL") };
     let title = format!("{}: {}, {} wrong, {} held for a person", subject.plan.service, count(tally.trials, "trial"), thousands(tally.wrong), thousands(tally.held));
     let mut text = format!("{head}  {}\n", paint(STRONG, &title));
@@ -179,6 +191,12 @@ fn summary(subject: &Subject, tally: &Tally) -> String {
         .map(|(end, number)| vec![(PLAIN, end.clone()), (PLAIN, format!("{:>9}", thousands(*number))), (QUIET, percent(*number, tally.trials))])
         .collect();
     text.push_str(&table(6, &rows));
+    if systematic && tally.held > 0 {
+        let held: Vec<String> = tally.held_by.iter().map(|(name, number)| format!("{name} {}", thousands(*number))).collect();
+        for line in wrap(&format!("held: {}", held.join(", ")), output::WIDTH - 6) {
+            text.push_str(&format!("      {}\n", paint(QUIET, &line)));
+        }
+    }
     if !subject.left_out.is_empty() {
         for line in wrap(&format!("without what is not built yet: {}", subject.left_out.join("; ")), output::WIDTH - 6) {
             text.push_str(&format!("      {}\n", paint(QUIET, &line)));
@@ -190,7 +208,8 @@ fn summary(subject: &Subject, tally: &Tally) -> String {
 /// A wrong end: the fewest faults that bring it about, its story, and how to see it again.
 fn tell(subject: &Subject, wrong: &Wrong, systematic: bool) -> Result<String, Stop> {
     let rehearser = Rehearser::new(&subject.plan).map_err(|problems| broken_machine(&problems))?;
-    let mut text = format!("\n{}  {}\n", paint(BAD.bold(), "WRONG"), paint(STRONG, &wrong.tried));
+    let tried = if wrong.times > 1 { format!("{}, and {} more", wrong.tried, wrong.times - 1) } else { wrong.tried.clone() };
+    let mut text = format!("\n{}  {}\n", paint(BAD.bold(), "WRONG"), paint(STRONG, &tried));
     for line in wrap(&wrong.seen, output::WIDTH - 7) {
         text.push_str(&format!("       {line}\n"));
     }
@@ -262,8 +281,9 @@ fn as_json(subject: &Subject, tally: &Tally) -> Value {
         "trials": tally.trials,
         "wrong": tally.wrong,
         "held": tally.held,
+        "heldBy": tally.held_by,
         "ends": tally.ends,
         "leftOut": subject.left_out,
-        "first": tally.told.iter().map(|wrong| json!({"tried": wrong.tried, "seen": wrong.seen})).collect::<Vec<_>>(),
+        "first": tally.told.iter().map(|wrong| json!({"tried": wrong.tried, "seen": wrong.seen, "times": wrong.times})).collect::<Vec<_>>(),
     })
 }

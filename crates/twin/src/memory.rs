@@ -104,6 +104,12 @@ impl Memory {
         true
     }
 
+    /// When the last run was closed, if nobody but the janitor did.
+    pub fn abandoned_at(&self) -> Option<Timestamp> {
+        let closed = self.lanes.values().filter_map(|state| state.last_closed.as_ref()).max_by_key(|closed| closed.at)?;
+        (&*closed.outcome == "abandoned").then_some(closed.at)
+    }
+
     /// Every locked lane's run.
     pub fn open_runs(&self) -> Vec<OpenRun> {
         self.lanes.values().filter_map(|state| state.open.clone()).collect()

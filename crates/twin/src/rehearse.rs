@@ -30,6 +30,8 @@ const NOTHING_HAPPENS: Duration = Duration::from_mins(25);
 const JANITOR: Duration = Duration::from_mins(15);
 /// After the last fault of the scenario, the estate is watched for this long.
 const AFTERWARDS: Duration = Duration::from_mins(4);
+/// A run that nobody closed: the schedule answers the alarm that still stands, for which it needs a look or two.
+const ABANDONED: Duration = Duration::from_mins(5);
 /// Everything must have been quiet for so long: the schedule may still start another run.
 const LULL: Duration = Duration::from_mins(2);
 /// Holds and their answers may come on top of a run's deadline.
@@ -273,6 +275,9 @@ impl End {
         }
         let quiet_since = *self.quiet_since.get_or_insert(now);
         let (locked, settled) = twin.look(|estate| (!estate.memory.open_runs().is_empty(), estate.is_settled()));
+        if twin.look(|estate| estate.memory.abandoned_at()).is_some_and(|at| now.since(at) < ABANDONED) {
+            return false;
+        }
         let waited = now.since(quiet_since);
         if locked { waited >= JANITOR } else { (settled && waited >= LULL) || waited >= JANITOR.times(2) }
     }

@@ -104,6 +104,19 @@ pub struct Scenario {
     pub faults: Vec<Planned>,
 }
 
+/// Of how many random scenarios one has the fault. Where a plan waits for people, somebody answers in every other one.
+fn one_in(name: &str, plan: &Plan) -> u64 {
+    let waits = |plan: &Plan| {
+        let holds = |gate: &muster_plan::LagGate| matches!(gate.when_unknown, muster_plan::WhenLagUnknown::Hold);
+        plan.databases.iter().any(|database| database.lag.as_ref().is_some_and(holds))
+    };
+    match name {
+        "approval" if matches!(plan.triggers.decision, muster_plan::Decision::Approval { .. }) => 2,
+        "person-accepts" if waits(plan) => 2,
+        _ => 10,
+    }
+}
+
 /// A name that is no fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{name}` is not a fault that can be rehearsed; `muster faults` lists them")]
@@ -144,15 +157,17 @@ impl Scenario {
         let draw = Draw::new(seed);
         let mut scenario = Scenario::quiet(seed);
         let outage = match draw.below("scenario", "outage", 0, 100) {
-            0..60 => "primary-region-down",
-            60..70 => "primary-region-isolated",
-            70..80 => "primary-region-partitioned",
-            80..90 => "outage-clears",
+            0..40 => "primary-region-down",
+            40..50 => "blackout",
+            50..65 => "application-down",
+            65..73 => "primary-region-isolated",
+            73..80 => "primary-region-partitioned",
+            80..88 => "outage-clears",
             _ => "primary-returns",
         };
         scenario.expand(outage, plan);
         for fault in FAULTS.iter().filter(|fault| !fault.is_outage) {
-            if draw.chance(fault.name, "happens", 0, 10) {
+            if draw.chance(fault.name, "happens", 0, one_in(fault.name, plan)) {
                 scenario.expand(fault.name, plan);
             }
         }

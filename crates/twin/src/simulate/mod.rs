@@ -60,6 +60,15 @@ pub fn bases(plan: &muster_plan::Plan) -> Vec<Vec<&'static str>> {
     if matches!(plan.triggers.decision, muster_plan::Decision::Approval { .. }) {
         people.push("approval");
     }
+    let waits_for_somebody = |gate: &muster_plan::LagGate| matches!(gate.when_unknown, muster_plan::WhenLagUnknown::Hold);
+    if plan.databases.iter().filter_map(|database| database.lag.as_ref()).any(waits_for_somebody) {
+        people.push("person-accepts");
+    }
     let ways: [&[&'static str]; 4] = [&["primary-region-down"], &["application-down"], &["primary-returns"], &["target-unhealthy"]];
     ways.iter().map(|faults| faults.iter().chain(&people).copied().collect()).collect()
+}
+
+/// Whether a disaster changes while it is being recovered from: then a run that comes an hour later may rightly end in another way.
+pub fn changes_later(scenario: &Scenario) -> bool {
+    scenario.faults.iter().any(|planned| matches!(planned.when, crate::scenario::When::At(offset) if offset > 0))
 }
