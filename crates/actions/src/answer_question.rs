@@ -12,7 +12,6 @@ use std::sync::Arc;
 use muster_core::ports::{Answer, Decisions, Executions, Question, RunRegistry};
 use muster_core::{Action, ActionError, Clock, Conduct, Override, Progress, RunId};
 use serde::Deserialize;
-use serde_json::json;
 
 /// The action.
 pub const ANSWER_QUESTION: Action = Action { name: "answer-question", conduct: Conduct::KeepsBooks };
@@ -65,7 +64,7 @@ where
     let question = world.answer(&question.run, &question.name, &answer).await?;
     let Some(stands) = &question.answer else { return Err(ActionError::Transient("the answer was not written: send it again".into())) };
     // A token that nobody waits for any more is no error: the run reads the answer when it looks next.
-    world.wake(&question.token, &json!(Progress::done(format!("{} by {}", stands.choice, stands.by)).with_verdict(&stands.choice))).await?;
+    world.wake(&question.token, &Progress::done(format!("{} by {}", stands.choice, stands.by)).with_verdict(&stands.choice)).await?;
     let told = format!("{} of {}: `{}` by {} at {}", question.name, question.run, stands.choice, stands.by, stands.at);
     Ok(if (&stands.choice, &stands.by, stands.at) == (&answer.choice, &answer.by, answer.at) {
         Progress::done(told).with_verdict("answered")
@@ -115,6 +114,8 @@ fn choose<'a>(asked: &'a [Question], request: &Request) -> Result<&'a Question, 
 #[cfg(test)]
 mod tests {
     use muster_core::Timestamp;
+
+    use serde_json::json;
 
     use super::*;
 

@@ -87,7 +87,7 @@ where
         stand(&request, world, cx).await?
     };
     if let (Some(token), true) = (&request.token, progress.is_done()) {
-        world.wake(token, &json!(progress)).await?;
+        world.wake(token, &progress).await?;
     }
     Ok(progress)
 }

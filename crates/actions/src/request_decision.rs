@@ -10,7 +10,6 @@ use muster_core::ports::{Answer, Channels, Control, Decisions, Executions, Notes
 use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Finding, Progress};
 use muster_plan::{Decision, Event, Plan};
 use serde::Deserialize;
-use serde_json::json;
 
 use crate::notes;
 use crate::question::{Asking, Standing, ask, note_answer, settle, still_open};
@@ -74,7 +73,7 @@ where
         stand(&request, world, cx).await?
     };
     if let (Some(token), true) = (&request.token, verdict.is_done()) {
-        world.wake(token, &json!(verdict)).await?;
+        world.wake(token, &verdict).await?;
     }
     Ok(verdict)
 }

@@ -10,7 +10,6 @@ use muster_core::ports::{Answer, Decisions, Executions, Notes, Plans, Question, 
 use muster_core::{Action, ActionError, Clock, Conduct, Duration, Lane, Progress};
 use muster_plan::Plan;
 use serde::Deserialize;
-use serde_json::json;
 
 use crate::acceptance::accepted_overrides;
 use crate::confirm_outage::declared;
@@ -46,7 +45,7 @@ where
             continue;
         }
         if let Standing::Answered(question, answer) = settle(world, question).await? {
-            world.wake(&question.token, &json!(Progress::done(format!("{} by {}", answer.choice, answer.by)).with_verdict(&answer.choice))).await?;
+            world.wake(&question.token, &Progress::done(format!("{} by {}", answer.choice, answer.by)).with_verdict(&answer.choice)).await?;
             settled += 1;
         }
     }

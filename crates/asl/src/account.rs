@@ -289,12 +289,17 @@ impl StepFunctions {
         Ok(execution.describe())
     }
 
+    /// Whether a task waits for a token: whether an answer would reach it.
+    pub fn is_awaited(&self, token: &str) -> bool {
+        self.0.world.tokens.slot(token).is_ok()
+    }
+
     /// Answers a task that waits for a token.
     ///
     /// # Errors
     /// See [`TaskError`].
-    pub fn send_task_success(&self, token: &str, output: serde_json::Value) -> Result<(), TaskError> {
-        let (output, bytes) = value::plain(&Value::from(output)).map_err(|_| TaskError::InvalidOutput)?;
+    pub fn send_task_success(&self, token: &str, output: impl Into<Value>) -> Result<(), TaskError> {
+        let (output, bytes) = value::plain(&output.into()).map_err(|_| TaskError::InvalidOutput)?;
         if value::exceeds(&output, bytes, MAX_DATA_BYTES) {
             return Err(TaskError::InvalidOutput);
         }

@@ -83,7 +83,7 @@ impl Tokens {
         Open { tokens: self, token, slot }
     }
 
-    fn slot(&self, token: &str) -> Result<Rc<Slot>, TaskError> {
+    pub(crate) fn slot(&self, token: &str) -> Result<Rc<Slot>, TaskError> {
         match self.0.borrow().get(token) {
             None => Err(TaskError::TaskDoesNotExist),
             Some(None) => Err(TaskError::TaskTimedOut),

@@ -2,8 +2,8 @@
 
 use aws_sdk_sfn::types::ExecutionStatus;
 use muster_core::ports::{ExecutionState, Executions};
-use muster_core::{CallError, CallFault, Timestamp};
-use serde_json::Value;
+use muster_core::{CallError, CallFault, Progress, Timestamp};
+use serde_json::{Value, json};
 
 use crate::{Aws, Failed, Target, classify};
 
@@ -35,8 +35,8 @@ impl<X> Executions for Aws<X> {
         self.books(Target::control("states:DescribeExecution", self.home(), execution), send).await
     }
 
-    async fn wake(&self, token: &str, output: &Value) -> Result<bool, CallError> {
-        let wake = self.sfn(self.home()).send_task_success().task_token(token).output(output.to_string());
+    async fn wake(&self, token: &str, progress: &Progress) -> Result<bool, CallError> {
+        let wake = self.sfn(self.home()).send_task_success().task_token(token).output(json!(progress).to_string());
         let send = async {
             match wake.send().await.map_err(classify) {
                 Ok(_) => Ok(true),
@@ -64,8 +64,6 @@ impl<X> Executions for Aws<X> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::testing::{answer, world};
 
@@ -95,7 +93,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_that_nobody_waits_for_is_no_error() {
-        let wake = async |status: u16, body: Value| world(move |_| Some(answer(status, &body))).0.wake("token", &json!({ "verdict": "veto" })).await;
+        let veto = Progress::done("veto by Ann").with_verdict("veto");
+        let wake = async |status: u16, body: Value| world(move |_| Some(answer(status, &body))).0.wake("token", &veto).await;
         assert_eq!(wake(200, json!({})).await, Ok(true));
         for code in ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"] {
             assert_eq!(wake(400, json!({ "__type": code })).await, Ok(false), "{code}");

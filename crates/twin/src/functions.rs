@@ -75,7 +75,7 @@ impl Functions {
 }
 
 /// What a state machine sees of a progress: its JSON, made without a detour.
-fn answer(progress: &Progress) -> Value {
+pub(crate) fn answer(progress: &Progress) -> Value {
     let text = |text: &str| Value::from(text);
     let status = match progress.status {
         Status::Done => "done",

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use muster_asl::{ExecutionStatus, LoadErrors, Machine, StepFunctions};
 use muster_core::ports::ExecutionState;
-use muster_core::{Region, Timestamp};
+use muster_core::{Progress, Region, Timestamp};
 use serde_json::Value;
 
+use crate::functions::answer;
 use crate::world::Engine;
 
 /// The account that ARNs name.
@@ -99,8 +100,9 @@ impl Engine for StateMachines {
         }
     }
 
-    fn wake(&self, token: &str, output: &Value) -> bool {
-        self.functions.send_task_success(token, output.clone()).is_ok()
+    fn wake(&self, token: &str, progress: &Progress) -> bool {
+        // Most are awaited no longer: the sweeper wakes again whoever was answered, as long as the run is open.
+        self.functions.is_awaited(token) && self.functions.send_task_success(token, answer(progress)).is_ok()
     }
 
     fn start_flow(&self, flow: &str, name: &str, input: &Value) {

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use muster_core::ports::ExecutionState;
-use muster_core::{Call, CallError, CallFault, Clock, Duration, Journal, Journaled, Outcome, Plane, Region, Timestamp, admit};
+use muster_core::{Call, CallError, CallFault, Clock, Duration, Journal, Journaled, Outcome, Plane, Progress, Region, Timestamp, admit};
 use muster_plan::RegionRole;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -34,7 +34,7 @@ pub trait Engine {
     /// The state of an execution, by its ARN.
     fn execution_state(&self, execution: &str) -> ExecutionState;
     /// Wakes a state that waits for a task token; `false` where nothing waits for it.
-    fn wake(&self, token: &str, output: &Value) -> bool;
+    fn wake(&self, token: &str, progress: &Progress) -> bool;
     /// Starts a flow.
     fn start_flow(&self, flow: &str, name: &str, input: &Value);
 }

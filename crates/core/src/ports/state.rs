@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{CallError, Duration, Entry, Lane, PlanPin, Region, Run, RunId, Timestamp};
+use crate::{CallError, Duration, Entry, Lane, PlanPin, Progress, Region, Run, RunId, Timestamp};
 
 /// Somebody stopped Muster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -259,8 +259,9 @@ pub trait Executions {
     /// The state of an execution, by its ARN.
     async fn execution_state(&self, execution: &str) -> Result<ExecutionState, CallError>;
 
-    /// Wakes a state that waits for a task token. A token that is no longer waited for is not an error: `Ok(false)`.
-    async fn wake(&self, token: &str, output: &Value) -> Result<bool, CallError>;
+    /// Wakes a state that waits for a task token, with the progress that it is to see. A token that is no longer waited for is
+    /// not an error: `Ok(false)`.
+    async fn wake(&self, token: &str, progress: &Progress) -> Result<bool, CallError>;
 
     /// Starts a flow by its name. The same name and input again, while it runs, is the same execution.
     async fn start_flow(&self, flow: &str, name: &str, input: &Value) -> Result<(), CallError>;

@@ -7,7 +7,7 @@ use muster_core::ports::{
     Answer, Channels, Closing, Control, ControlState, Decisions, ExecutionState, Executions, KillSwitch, LaneState, Ledger, Message, Notes, OpenRun, Plans,
     Question, Recipient, Reports, RunRegistry, Sample, Samples, StartedPlan,
 };
-use muster_core::{Body, CallError, CallFault, Entry, Lane, PlanPin, Region, RunId, Timestamp};
+use muster_core::{Body, CallError, CallFault, Entry, Lane, PlanPin, Progress, Region, RunId, Timestamp};
 use muster_plan::{Plan, RegionRole};
 use muster_report::Report;
 use serde_json::Value;
@@ -237,9 +237,9 @@ impl Executions for World {
         .await
     }
 
-    async fn wake(&self, token: &str, output: &Value) -> Result<bool, CallError> {
+    async fn wake(&self, token: &str, progress: &Progress) -> Result<bool, CallError> {
         let engine = self.twin().engine();
-        self.table("states:SendTaskSuccess", "task token", |_| Ok(engine.is_some_and(|engine| engine.wake(token, output)))).await
+        self.table("states:SendTaskSuccess", "task token", |_| Ok(engine.is_some_and(|engine| engine.wake(token, progress)))).await
     }
 
     async fn start_flow(&self, flow: &str, name: &str, input: &Value) -> Result<(), CallError> {

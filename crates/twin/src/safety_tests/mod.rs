@@ -211,7 +211,7 @@ fn quiet() -> Scenario {
 /// Step Functions as far as single actions see it: writes down what it is asked to do.
 #[derive(Default)]
 struct Recorder {
-    woken: RefCell<Vec<(String, Value)>>,
+    woken: RefCell<Vec<(String, Progress)>>,
     started: RefCell<Vec<(String, String)>>,
 }
 
@@ -224,8 +224,7 @@ impl Recorder {
 
     /// The verdicts with which a token was woken.
     fn woken(&self, token: &str) -> Vec<String> {
-        let verdict = |output: &Value| output["verdict"].as_str().unwrap_or_default().to_owned();
-        self.woken.borrow().iter().filter(|(known, _)| known == token).map(|(_, output)| verdict(output)).collect()
+        self.woken.borrow().iter().filter(|(known, _)| known == token).map(|(_, progress)| progress.verdict.clone().unwrap_or_default()).collect()
     }
 }
 
@@ -234,8 +233,8 @@ impl Engine for Recorder {
         ExecutionState::Running
     }
 
-    fn wake(&self, token: &str, output: &Value) -> bool {
-        self.woken.borrow_mut().push((token.to_owned(), output.clone()));
+    fn wake(&self, token: &str, progress: &Progress) -> bool {
+        self.woken.borrow_mut().push((token.to_owned(), progress.clone()));
         true
     }
 
