@@ -34,6 +34,8 @@ mod update_configuration;
 mod verify_data;
 mod verify_health;
 
+use std::sync::Arc;
+
 use muster_core::ports::{
     Alarms, Channels, Control, Databases, Decisions, Dns, Executions, GlobalCaches, Http, Images, LaunchTemplates, Ledger, MetricWriter, Metrics, Notes,
     Parameters, Plans, Quotas, Reports, Resolver, RunRegistry, Samples, ScalingGroups, Sql,
@@ -104,7 +106,7 @@ pub trait World:
 /// As the action; `Muster.Invalid` for a function that there is none of.
 pub async fn dispatch<'e, W: World>(
     function: &str,
-    invocation: &str,
+    invocation: impl Into<Arc<str>>,
     event: impl Deserializer<'e, Error = serde_json::Error>,
     world: &W,
 ) -> Result<Progress, Failure> {

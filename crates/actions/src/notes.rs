@@ -56,9 +56,9 @@ pub(crate) fn service_scope(service: &str) -> String {
 }
 
 pub(crate) async fn read<T: DeserializeOwned>(world: &impl Notes, scope: &str, name: &str) -> Result<Option<T>, ActionError> {
-    match world.read_note(scope, name).await? {
+    match world.read_note(scope, name).await?.as_deref() {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => serde_json::from_value(value).map(Some).map_err(|error| {
+        Some(value) => T::deserialize(value).map(Some).map_err(|error| {
             ActionError::Invalid(format!(
                 "the note `{name}` of {scope} cannot be read: {error}. It was written by another version of Muster: close this run and start again"
             ))

@@ -105,20 +105,20 @@ where
             }
             Some(match world.get(&Vantage(vantage.clone()), url).await {
                 Ok(HttpAnswer::Status { status: 200..=399, took }) if timeout.is_none_or(|limit| took <= limit) => Reading::Healthy,
-                Ok(HttpAnswer::Status { status: 200..=399, took }) => Reading::Failing { why: format!("answered only after {took}") },
-                Ok(HttpAnswer::Status { status, .. }) => Reading::Failing { why: format!("status {status}") },
-                Ok(HttpAnswer::Nothing { why }) => Reading::Failing { why },
-                Err(error) => Reading::Blind { why: error.to_string() },
+                Ok(HttpAnswer::Status { status: 200..=399, took }) => Reading::Failing { why: format!("answered only after {took}").into() },
+                Ok(HttpAnswer::Status { status, .. }) => Reading::Failing { why: format!("status {status}").into() },
+                Ok(HttpAnswer::Nothing { why }) => Reading::Failing { why: why.into() },
+                Err(error) => Reading::Blind { why: error.to_string().into() },
             })
         }
         Source::Alarm { region, alarm, .. } if plan.regions.get(*region) == vantage => {
             let states = world.alarm_states(vantage, std::slice::from_ref(alarm)).await;
             Some(match states.map(|states| states.get(alarm).copied()) {
                 Ok(Some(AlarmState::Ok)) => Reading::Healthy,
-                Ok(Some(AlarmState::Alarm { since })) => Reading::Failing { why: format!("the alarm {alarm} has stood since {since}") },
-                Ok(Some(AlarmState::InsufficientData)) => Reading::Blind { why: format!("the alarm {alarm} has too little data") },
-                Ok(None) => Reading::Blind { why: format!("there is no alarm {alarm} in {vantage}") },
-                Err(error) => Reading::Blind { why: error.to_string() },
+                Ok(Some(AlarmState::Alarm { since })) => Reading::Failing { why: format!("the alarm {alarm} has stood since {since}").into() },
+                Ok(Some(AlarmState::InsufficientData)) => Reading::Blind { why: format!("the alarm {alarm} has too little data").into() },
+                Ok(None) => Reading::Blind { why: format!("there is no alarm {alarm} in {vantage}").into() },
+                Err(error) => Reading::Blind { why: error.to_string().into() },
             })
         }
         Source::AwsHealth { .. } if *vantage == plan.regions.standby => Some(Reading::Blind { why: "AWS Health as a source is not built yet".into() }),
@@ -201,7 +201,7 @@ where
     for record in &plan.traffic {
         if let TrafficMethod::TakeoverMetric { namespace, metric, .. } = &record.method {
             let flag = world.read_note(&service_scope(plan.service.as_str()), &takeover(&record.record)).await?;
-            let taken_over = flag == Some(Value::Bool(true));
+            let taken_over = flag.as_deref() == Some(&Value::Bool(true));
             if taken_over || !is_run_open {
                 publish_takeover(world, plan, record, namespace, metric, taken_over, false).await?;
             }

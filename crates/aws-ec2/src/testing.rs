@@ -150,7 +150,7 @@ pub(crate) fn world(answers: impl IntoIterator<Item = Answer>) -> (Aws<Ec2>, Wir
         lane: Lane::Recover,
         opened_at: Timestamp::default(),
         deadline: Timestamp::default(),
-        plan: PlanPin { key: "plans/portal.json".into(), version: "v".into(), sha256: "0".repeat(64) },
+        plan: PlanPin { key: "plans/portal.json".into(), version: "v".into(), sha256: "0".repeat(64).into() },
         overrides: Vec::new(),
         waits: Waits { decision_seconds: 60, hold_seconds: 60 },
     };

@@ -27,7 +27,7 @@ pub(crate) fn run() -> Run {
         lane: Lane::Recover,
         opened_at: Timestamp::default(),
         deadline: Timestamp::default(),
-        plan: PlanPin { key: "plans/portal.json".into(), version: "v".into(), sha256: "0".repeat(64) },
+        plan: PlanPin { key: "plans/portal.json".into(), version: "v".into(), sha256: "0".repeat(64).into() },
         overrides: Vec::new(),
         waits: Waits { decision_seconds: 60, hold_seconds: 60 },
     }

@@ -123,7 +123,7 @@ impl<X> Aws<X> {
                 return Ok(None);
             }
         };
-        let started = StartedPlan { pin: PlanPin { key: key.to_owned(), version: fetched.version, sha256: digest }, plan };
+        let started = StartedPlan { pin: PlanPin { key: key.into(), version: fetched.version.into(), sha256: digest.into() }, plan };
         // Overwritten since it was listed: the next listing tells.
         if let Some(mark) = fetched.mark.filter(|mark| Some(mark) == listed.as_ref()) {
             self.plans.in_force.borrow_mut().insert(key.to_owned(), (mark, started.clone()));
@@ -140,7 +140,7 @@ impl<X> Plans<Plan> for Aws<X> {
         let failed = |message| self.plan_target("s3:GetObject", &pin.key).failed(Failed::new(CallFault::Rejected, message));
         let fetched = self.fetch(&pin.key, Some(&pin.version)).await?;
         let digest = Hash::of(&fetched.bytes).to_string();
-        if digest != pin.sha256 {
+        if *digest != *pin.sha256 {
             return Err(failed(format!(
                 "version {} has the digest {digest}, and the run was opened with {}: the plan was changed under the run. Close the run, push the plan anew and start again",
                 pin.version, pin.sha256
@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn pin(body: &str) -> PlanPin {
-        PlanPin { key: "plans/portal.json".into(), version: "v1".into(), sha256: Hash::of(body.as_bytes()).to_string() }
+        PlanPin { key: "plans/portal.json".into(), version: "v1".into(), sha256: Hash::of(body.as_bytes()).to_string().into() }
     }
 
     #[tokio::test]
@@ -214,7 +214,7 @@ mod tests {
             })
         });
         let started = world.plans_in_force().await.unwrap();
-        let pins: Vec<(&str, &str)> = started.iter().map(|started| (started.pin.key.as_str(), started.pin.version.as_str())).collect();
+        let pins: Vec<(&str, &str)> = started.iter().map(|started| (&*started.pin.key, &*started.pin.version)).collect();
         assert_eq!(pins, [("plans/portal.json", "v1"), ("plans/shop.json", "v9")]);
         assert_eq!(started[0].pin, pin(&plan("portal")));
         assert_eq!(wire.sent().len(), 4);
@@ -222,7 +222,7 @@ mod tests {
         world.plans_in_force().await.unwrap();
         assert_eq!(wire.sent().len(), 6, "listed again, and nothing read");
         version.store(2, Ordering::Relaxed);
-        assert_eq!(world.plans_in_force().await.unwrap()[0].pin.version, "v2");
+        assert_eq!(world.plans_in_force().await.unwrap()[0].pin.version.as_ref(), "v2");
         assert_eq!(wire.sent().len(), 9);
         assert_eq!(*world.load_plan(&pin(&plan("portal"))).await.unwrap(), *started[0].plan);
         assert_eq!(wire.sent().len(), 9, "a plan that was parsed is known by its digest");
@@ -242,7 +242,7 @@ mod tests {
             })
         });
         let started = world.plans_in_force().await.unwrap();
-        let keys: Vec<&str> = started.iter().map(|started| started.pin.key.as_str()).collect();
+        let keys: Vec<&str> = started.iter().map(|started| &*started.pin.key).collect();
         assert_eq!(keys, ["plans/portal.json"], "plans/other.json holds another service's plan");
     }
 

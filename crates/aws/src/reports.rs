@@ -76,7 +76,7 @@ mod tests {
             lane: Lane::Recover,
             opened_at: NOW,
             deadline: NOW.after(Duration::from_hours(8)),
-            plan: PlanPin { key: "plans/portal.json".into(), version: "v1".into(), sha256: "0".repeat(64) },
+            plan: PlanPin { key: "plans/portal.json".into(), version: "v1".into(), sha256: "0".repeat(64).into() },
             overrides: Vec::new(),
             waits: Waits { decision_seconds: 900, hold_seconds: 3_600 },
         };

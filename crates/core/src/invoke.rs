@@ -115,7 +115,7 @@ impl fmt::Display for Failure {
 /// [`Failure`], with one of the four names.
 pub async fn invoke<P, Q, W>(
     action: Action,
-    invocation: &str,
+    invocation: impl Into<Arc<str>>,
     event: Value,
     world: &W,
     body: impl AsyncFnOnce(Q, &W, &Context<'_, P>) -> Result<Progress, ActionError>,
@@ -133,7 +133,7 @@ where
 /// [`Failure`], with one of the four names.
 pub async fn run_action<'e, P, Q, W>(
     action: Action,
-    invocation: &str,
+    invocation: impl Into<Arc<str>>,
     event: impl Deserializer<'e, Error = serde_json::Error>,
     world: &W,
     body: impl AsyncFnOnce(Q, &W, &Context<'_, P>) -> Result<Progress, ActionError>,
@@ -144,7 +144,7 @@ where
 {
     let event: Event<Q> = Event::deserialize(event).map_err(|error| not_understood(action.name, &error))?;
     let journal = world.journal();
-    journal.begin(invocation, action.name, &event.phase);
+    journal.begin(invocation, action.name, event.phase.clone());
     journal.is_of(world.now(), event.run.clone());
     let since = event.last.as_ref().filter(|last| *last.phase == *event.phase).map_or(world.now(), |last| last.since);
     let result = run_body(action, &event.run, &event.phase, event.request.unwrap_or_default(), since, world, body).await;
@@ -216,7 +216,7 @@ pub const LATEST_NOTE: &str = "latest";
 
 async fn extended_deadline<W: Notes>(world: &W, run: &Run) -> Result<Timestamp, ActionError> {
     let note = world.read_note(&run.id.0, DEADLINE_NOTE).await?;
-    Ok(note.and_then(|value| serde_json::from_value(value).ok()).unwrap_or(run.deadline))
+    Ok(note.and_then(|value| Timestamp::deserialize(&*value).ok()).unwrap_or(run.deadline))
 }
 
 /// Runs an action that belongs to no run (yet): opening one, probing, sweeping, tidying up.
@@ -225,7 +225,7 @@ async fn extended_deadline<W: Notes>(world: &W, run: &Run) -> Result<Timestamp, 
 /// [`Failure`], with one of the four names.
 pub async fn invoke_alone<Q, W>(
     action: Action,
-    invocation: &str,
+    invocation: impl Into<Arc<str>>,
     event: Value,
     world: &W,
     body: impl AsyncFnOnce(Q, &W) -> Result<Progress, ActionError>,
@@ -243,7 +243,7 @@ where
 /// [`Failure`], with one of the four names.
 pub async fn run_alone<'e, Q, W>(
     action: Action,
-    invocation: &str,
+    invocation: impl Into<Arc<str>>,
     event: impl Deserializer<'e, Error = serde_json::Error>,
     world: &W,
     body: impl AsyncFnOnce(Q, &W) -> Result<Progress, ActionError>,
@@ -253,7 +253,8 @@ where
     W: Clock + Ledger + Journaled,
 {
     let request = Q::deserialize(event).map_err(|error| not_understood(action.name, &error))?;
-    world.journal().begin(invocation, action.name, action.name);
+    let name: Arc<str> = action.name.into();
+    world.journal().begin(invocation, name.clone(), name);
     let since = world.now();
     let result = body(request, world).await;
     end(world, true, &result).await;

@@ -60,7 +60,7 @@ pub trait Journaled {
 
 impl Journal {
     /// Starts the journal of an invocation; whatever an earlier one left is dropped.
-    pub fn begin(&self, invocation: &str, action: &str, phase: &str) {
+    pub fn begin(&self, invocation: impl Into<Arc<str>>, action: impl Into<Arc<str>>, phase: impl Into<Arc<str>>) {
         *self.0.borrow_mut() = Pages { invocation: invocation.into(), action: action.into(), phase: phase.into(), ..Pages::default() };
     }
 

@@ -23,11 +23,11 @@ impl fmt::Display for RunId {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PlanPin {
     /// The object's key in the plan bucket.
-    pub key: String,
+    pub key: Arc<str>,
     /// The object's version.
-    pub version: String,
+    pub version: Arc<str>,
     /// SHA-256 of the canonical JSON, in hexadecimal.
-    pub sha256: String,
+    pub sha256: Arc<str>,
 }
 
 /// Which of a service's two locks a run holds. A backup never blocks a failover.

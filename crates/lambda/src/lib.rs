@@ -89,7 +89,7 @@ async fn one<X>(
     // Thirteen digits first: invocations sort by when they began.
     let invocation = format!("{:013}-{request_id}", began.as_millis());
     async {
-        world.journal().begin(&invocation, action.name, action.name);
+        world.journal().begin(&*invocation, action.name, action.name);
         let result = AssertUnwindSafe(act(invocation.clone(), event.payload)).catch_unwind().await;
         let result = result.unwrap_or_else(|panic| Err(panicked(action, &*panic)));
         let now = world.now();

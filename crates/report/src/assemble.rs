@@ -89,9 +89,9 @@ pub fn assemble(plan: &Plan, closing: &Closing<'_>) -> Report {
             detected_at: detected_at(&scan, run.opened_at),
             traffic_moved_at: scan.traffic_moved_at(),
             restored_at: restored.as_ref().ok().map(|seen| seen.at),
-            plan: run.plan.key.clone(),
-            plan_version: run.plan.version.clone(),
-            plan_sha256: run.plan.sha256.clone(),
+            plan: run.plan.key.to_string(),
+            plan_version: run.plan.version.to_string(),
+            plan_sha256: run.plan.sha256.to_string(),
             participants: findings::participants(plan, &decisions, &accepted_risks),
             ledger: prove(&run.id, closing.entries),
         },
@@ -370,8 +370,8 @@ fn probes(samples: &[&Sample]) -> Vec<ProbeTrack> {
     for sample in samples {
         let (reading, seen) = match &sample.reading {
             Reading::Healthy => ("healthy", String::new()),
-            Reading::Failing { why } => ("failing", why.clone()),
-            Reading::Blind { why } => ("blind", why.clone()),
+            Reading::Failing { why } => ("failing", why.to_string()),
+            Reading::Blind { why } => ("blind", why.to_string()),
             Reading::Lag { lag } => ("lag", lag.to_string()),
         };
         let stretches = tracks.entry((&sample.source, &sample.vantage)).or_default();

@@ -354,7 +354,7 @@ const HOSTILE: &str = "<script>alert(1)</script> | \"'`</title></svg>\n# not a h
 fn a_value_that_looks_like_markup_stays_text() {
     let (mut run, samples) = (run(), samples());
     run.service = HOSTILE.into();
-    run.plan.key = HOSTILE.to_owned();
+    run.plan.key = HOSTILE.into();
     let mut entries = ledger();
     for entry in &mut entries {
         entry.phase = format!("{}{HOSTILE}", entry.phase).as_str().into();

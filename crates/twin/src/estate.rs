@@ -104,7 +104,7 @@ pub const NORMAL_LIFE: Duration = Duration::from_mins(5);
 
 impl Estate {
     /// The estate of a plan on a good day at `started_at`, with a scenario's faults ahead of it.
-    pub fn new(plan: &Arc<Plan>, sha256: String, scenario: &Scenario, started_at: Timestamp) -> Self {
+    pub fn new(plan: &Arc<Plan>, sha256: Arc<str>, scenario: &Scenario, started_at: Timestamp) -> Self {
         let durations = Durations::new(Draw::new(scenario.seed), scenario.profile);
         let records: Vec<Record> = plan.traffic.iter().map(Record::new).collect();
         let answers: Vec<_> = records.iter().map(|record| record.answers.clone()).collect();

@@ -44,9 +44,9 @@ impl Functions {
         let id: Arc<str> = format!("{number:06}-{function}").into();
         let start = self.twin.look(|estate| estate.cold_start(&function));
         self.twin.sleep(start).await;
-        let world = self.twin.world(here, &function, &id);
+        let world = self.twin.world(here, function.clone(), id.clone());
         let mut body = pin!(async {
-            let result = dispatch(&function, &id, Reader(&payload), &world).await;
+            let result = dispatch(&function, id.clone(), Reader(&payload), &world).await;
             world.settle().await;
             result
         });

@@ -36,7 +36,7 @@ pub struct Memory {
     /// Samples of the service, oldest first.
     pub samples: Vec<Sample>,
     /// Notes, by scope and name.
-    pub notes: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Value>>,
+    pub notes: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Value>>>,
     /// The ledger: entries by run and invocation, in their sequence.
     pub ledger: BTreeMap<RunId, BTreeMap<Arc<str>, Vec<Entry>>>,
     /// The plan in force.
@@ -53,7 +53,7 @@ pub struct Memory {
 
 impl Memory {
     /// Nothing remembered but the plan in force.
-    pub fn new(plan: &Arc<Plan>, sha256: String) -> Self {
+    pub fn new(plan: &Arc<Plan>, sha256: Arc<str>) -> Self {
         Memory {
             kill_switch: None,
             lanes: BTreeMap::new(),
@@ -62,7 +62,7 @@ impl Memory {
             samples: Vec::new(),
             notes: BTreeMap::new(),
             ledger: BTreeMap::new(),
-            pin: PlanPin { key: format!("plans/{}.json", plan.service), version: "1".into(), sha256 },
+            pin: PlanPin { key: format!("plans/{}.json", plan.service).into(), version: "1".into(), sha256 },
             plan: plan.clone(),
             reports: BTreeMap::new(),
             delivered: Vec::new(),

@@ -56,7 +56,7 @@ struct Onlooker<'a> {
 /// Runs rehearsals of one plan. Loading the state machines is the dear part: keep it for many seeds.
 pub struct Rehearser {
     plan: Arc<Plan>,
-    sha256: String,
+    sha256: Arc<str>,
     machines: Vec<(&'static str, Machine)>,
 }
 
@@ -66,7 +66,7 @@ impl Rehearser {
     /// # Errors
     /// Every problem of a state machine.
     pub fn new(plan: &Arc<Plan>) -> Result<Self, LoadErrors> {
-        Ok(Rehearser { plan: plan.clone(), sha256: plan.digest(), machines: machines::load(&plan.regions.standby)? })
+        Ok(Rehearser { plan: plan.clone(), sha256: plan.digest().into(), machines: machines::load(&plan.regions.standby)? })
     }
 
     /// Rehearses one scenario.

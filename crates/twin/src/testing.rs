@@ -79,7 +79,7 @@ pub(crate) fn plan_with(change: impl FnOnce(&mut serde_json::Value)) -> Arc<Plan
 pub(crate) fn on<F: Future<Output = ()>>(plan: &Arc<Plan>, scenario: &Scenario, test: impl FnOnce(Rc<Twin>) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let twin = Twin::new(Estate::new(plan, plan.digest(), scenario, START));
+        let twin = Twin::new(Estate::new(plan, plan.digest().into(), scenario, START));
         test(twin).await;
     });
 }

@@ -127,9 +127,9 @@ impl Twin {
     }
 
     /// A handle for an invocation of `action` in a region.
-    pub fn world(self: &Rc<Self>, here: RegionRole, action: &str, invocation: &str) -> World {
-        let invocation =
-            Invocation { here, action: action.into(), id: invocation.into(), journal: Journal::default(), crashed: Cell::new(false), owed: Cell::default() };
+    pub fn world(self: &Rc<Self>, here: RegionRole, action: impl Into<Arc<str>>, invocation: impl Into<Arc<str>>) -> World {
+        let (action, id) = (action.into(), invocation.into());
+        let invocation = Invocation { here, action, id, journal: Journal::default(), crashed: Cell::new(false), owed: Cell::default() };
         World { twin: self.clone(), invocation: Rc::new(invocation) }
     }
 

@@ -1,5 +1,7 @@
 //! Small notes: one item each.
 
+use std::sync::Arc;
+
 use muster_core::CallError;
 use muster_core::ports::Notes;
 use serde_json::Value;
@@ -18,12 +20,12 @@ fn write(key: &Key, value: &Value) -> Result<Item, Failed> {
 }
 
 impl<X> Notes for Aws<X> {
-    async fn note_once(&self, scope: &str, name: &str, value: &Value) -> Result<Value, CallError> {
+    async fn note_once(&self, scope: &str, name: &str, value: &Value) -> Result<Arc<Value>, CallError> {
         let key = key(scope, name);
         let failed = |failed| self.at("dynamodb:PutItem", &key).failed(failed);
         match self.put_new(&key, write(&key, value).map_err(failed)?).await? {
-            None => Ok(value.clone()),
-            Some(stands) => read_value(&stands, "value").map_err(failed),
+            None => Ok(Arc::new(value.clone())),
+            Some(stands) => read_value(&stands, "value").map(Arc::new).map_err(failed),
         }
     }
 
@@ -37,9 +39,9 @@ impl<X> Notes for Aws<X> {
         self.put(&key, item).await
     }
 
-    async fn read_note(&self, scope: &str, name: &str) -> Result<Option<Value>, CallError> {
+    async fn read_note(&self, scope: &str, name: &str) -> Result<Option<Arc<Value>>, CallError> {
         let key = key(scope, name);
         let item = self.get(&key).await?;
-        item.map(|item| read_value(&item, "value")).transpose().map_err(|failed| self.at("dynamodb:GetItem", &key).failed(failed))
+        item.map(|item| read_value(&item, "value").map(Arc::new)).transpose().map_err(|failed| self.at("dynamodb:GetItem", &key).failed(failed))
     }
 }

@@ -20,7 +20,7 @@ fn run() -> Run {
         lane: Lane::Recover,
         opened_at: NOW,
         deadline: NOW.after(Duration::from_hours(8)),
-        plan: PlanPin { key: "plans/portal.json".into(), version: "v1".into(), sha256: "0".repeat(64) },
+        plan: PlanPin { key: "plans/portal.json".into(), version: "v1".into(), sha256: "0".repeat(64).into() },
         overrides: Vec::new(),
         waits: Waits { decision_seconds: 900, hold_seconds: 3_600 },
     }
@@ -244,10 +244,10 @@ async fn the_sweeper_gets_the_questions_of_open_runs() {
 #[tokio::test]
 async fn a_note_is_written_once_overwritten_or_removed() {
     let (once, _) = world(|_| Some(refused(&json!({ "value": { "S": "{\"value\":\"before\"}" } }))));
-    assert_eq!(once.note_once("scope", "name", &json!("now")).await.unwrap(), json!({ "value": "before" }));
+    assert_eq!(once.note_once("scope", "name", &json!("now")).await.unwrap(), Arc::new(json!({ "value": "before" })));
 
     let (notes, wire) = world(|_| Some(answer(200, "{}")));
-    assert_eq!(notes.note_once("scope", "name", &json!("now")).await.unwrap(), json!("now"));
+    assert_eq!(notes.note_once("scope", "name", &json!("now")).await.unwrap(), Arc::new(json!("now")));
     notes.note("scope", "name", &json!({ "a": 1 })).await.unwrap();
     notes.note("scope", "name", &Value::Null).await.unwrap();
     let sent = wire.sent();

@@ -158,12 +158,12 @@ pub enum Reading {
     /// Not as it should be.
     Failing {
         /// What was seen.
-        why: String,
+        why: Arc<str>,
     },
     /// The probe itself could not look: proves nothing.
     Blind {
         /// Why.
-        why: String,
+        why: Arc<str>,
     },
     /// A replica's lag, measured.
     Lag {
@@ -200,13 +200,13 @@ pub trait Samples {
 /// service must remember between runs (that its old primary is unfenced).
 pub trait Notes {
     /// Writes a note if there is none under that name. Returns the note as it is then.
-    async fn note_once(&self, scope: &str, name: &str, value: &Value) -> Result<Value, CallError>;
+    async fn note_once(&self, scope: &str, name: &str, value: &Value) -> Result<Arc<Value>, CallError>;
 
     /// Writes a note, whatever was there; `Null` removes it.
     async fn note(&self, scope: &str, name: &str, value: &Value) -> Result<(), CallError>;
 
     /// The note, if there is one.
-    async fn read_note(&self, scope: &str, name: &str) -> Result<Option<Value>, CallError>;
+    async fn read_note(&self, scope: &str, name: &str) -> Result<Option<Arc<Value>>, CallError>;
 }
 
 /// The ledger's store.

@@ -27,7 +27,7 @@ pub fn run() -> Run {
         lane: Lane::Recover,
         opened_at: at("02:06:30"),
         deadline: at("08:06:30"),
-        plan: PlanPin { key: "plans/basecoat-portal.json".into(), version: "3sL4kqtJlcpXroDTDmJ".into(), sha256: "9f2b6c1d".repeat(8) },
+        plan: PlanPin { key: "plans/basecoat-portal.json".into(), version: "3sL4kqtJlcpXroDTDmJ".into(), sha256: "9f2b6c1d".repeat(8).into() },
         overrides: Vec::new(),
         waits: Waits { decision_seconds: 900, hold_seconds: 1_800 },
     }

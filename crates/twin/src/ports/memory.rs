@@ -156,9 +156,9 @@ impl Samples for World {
 }
 
 impl Notes for World {
-    async fn note_once(&self, scope: &str, name: &str, value: &Value) -> Result<Value, CallError> {
+    async fn note_once(&self, scope: &str, name: &str, value: &Value) -> Result<Arc<Value>, CallError> {
         self.table("dynamodb:PutItem", name, |estate| {
-            Ok(estate.memory.notes.entry(scope.into()).or_default().entry(name.into()).or_insert_with(|| value.clone()).clone())
+            Ok(estate.memory.notes.entry(scope.into()).or_default().entry(name.into()).or_insert_with(|| Arc::new(value.clone())).clone())
         })
         .await
     }
@@ -169,14 +169,14 @@ impl Notes for World {
             if value.is_null() {
                 notes.remove(name);
             } else {
-                notes.insert(name.into(), value.clone());
+                notes.insert(name.into(), Arc::new(value.clone()));
             }
             Ok(())
         })
         .await
     }
 
-    async fn read_note(&self, scope: &str, name: &str) -> Result<Option<Value>, CallError> {
+    async fn read_note(&self, scope: &str, name: &str) -> Result<Option<Arc<Value>>, CallError> {
         self.table("dynamodb:GetItem", name, |estate| Ok(estate.memory.notes.get(scope).and_then(|notes| notes.get(name)).cloned())).await
     }
 }

@@ -12,6 +12,7 @@ mod stand_downs;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use muster_actions::dispatch;
 use muster_core::ports::{Decisions, ExecutionState, Notes, OpenRun, Question, RunRegistry};
@@ -70,8 +71,8 @@ impl Muster {
     async fn alone(&self, here: RegionRole, function: &str, event: Value) -> Result<Progress, Failure> {
         self.calls.set(self.calls.get() + 1);
         let id = format!("{:06}-{function}", self.calls.get());
-        let world = self.twin.world(here, function, &id);
-        let result = dispatch(function, &id, event, &world).await;
+        let world = self.twin.world(here, function, &*id);
+        let result = dispatch(function, &*id, event, &world).await;
         world.settle().await;
         result
     }
@@ -131,12 +132,12 @@ impl Muster {
 
     /// A note of the run.
     async fn note(&self, name: &str) -> Option<Value> {
-        self.looking().read_note(&self.run.id.0, name).await.unwrap()
+        self.looking().read_note(&self.run.id.0, name).await.unwrap().map(Arc::unwrap_or_clone)
     }
 
     /// A note of the service.
     async fn service_note(&self, name: &str) -> Option<Value> {
-        self.looking().read_note("service/portal", name).await.unwrap()
+        self.looking().read_note("service/portal", name).await.unwrap().map(Arc::unwrap_or_clone)
     }
 
     /// A question of the run.
