@@ -190,7 +190,7 @@ impl Estate {
 
     pub(crate) fn tell(&mut self, what: impl Into<String>) {
         let at = self.now;
-        self.story.tell(Event::Estate { at, what: what.into() });
+        self.story.tell(|| Event::Estate { at, what: what.into() });
     }
 
     /// How long one more call takes; each has draws of its own.

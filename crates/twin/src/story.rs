@@ -87,6 +87,7 @@ impl Event {
 pub struct Story {
     recent: VecDeque<Event>,
     unseen: Option<Vec<Event>>,
+    untold: bool,
 }
 
 const REMEMBERED: usize = 80;
@@ -94,11 +95,20 @@ const REMEMBERED: usize = 80;
 impl Story {
     /// Keeps everything for somebody who watches.
     pub fn watched() -> Self {
-        Story { recent: VecDeque::new(), unseen: Some(Vec::new()) }
+        Story { unseen: Some(Vec::new()), ..Story::default() }
     }
 
-    /// Something happened.
-    pub fn tell(&mut self, event: Event) {
+    /// Keeps nothing: for one of many rehearsals. The same seed tells it when somebody asks.
+    pub(crate) fn untold() -> Self {
+        Story { untold: true, ..Story::default() }
+    }
+
+    /// Something happened. It is put into words only where they are kept.
+    pub fn tell(&mut self, event: impl FnOnce() -> Event) {
+        if self.untold {
+            return;
+        }
+        let event = event();
         if let Some(unseen) = &mut self.unseen {
             unseen.push(event.clone());
         }

@@ -314,8 +314,11 @@ impl World {
                 self.journal().called(now, calling.as_call(), Outcome { fault, message, latency: now.since(began), request_id });
             }
             if calling.mutates || fault.is_some() {
-                let (action, resource) = (self.invocation.action.clone(), calling.resource.as_ref().into());
-                self.twin.look(|estate| estate.story.tell(Event::Call { at: now, action, operation: calling.operation, resource, fault }));
+                let event = || {
+                    let (action, resource) = (self.invocation.action.clone(), calling.resource.as_ref().into());
+                    Event::Call { at: now, action, operation: calling.operation, resource, fault }
+                };
+                self.twin.look(|estate| estate.story.tell(event));
             }
         }
         outcome.map_err(|(fault, message)| CallError { operation: calling.operation.to_owned(), resource: calling.resource.to_string(), fault, message })

@@ -188,7 +188,7 @@ impl Ledger for World {
             estate.guard.hears(entries);
             for entry in entries {
                 if let Body::Saw { evidence } = &entry.body {
-                    estate.story.tell(Event::Evidence { at: entry.at, phase: entry.phase.clone(), evidence: evidence.clone() });
+                    estate.story.tell(|| Event::Evidence { at: entry.at, phase: entry.phase.clone(), evidence: evidence.clone() });
                 }
             }
         });
@@ -265,7 +265,7 @@ impl Channels for World {
             let seen = |known: &Delivered| *known.channel == *channel && known.message.key == message.key;
             if !estate.memory.delivered.iter().rev().take(100).any(seen) {
                 estate.memory.delivered.push(Delivered { at, channel: channel.into(), message: message.clone() });
-                estate.story.tell(Event::Told { at, channel: channel.into(), subject: message.subject.clone() });
+                estate.story.tell(|| Event::Told { at, channel: channel.into(), subject: message.subject.clone() });
             }
             Ok(())
         })
