@@ -41,8 +41,8 @@ impl Table {
         let above = SHARES.iter().position(|bound| share < bound << 20).unwrap_or(7).max(1);
         let (low, high) = (self.0[above - 1], self.0[above]);
         let (from, to) = (SHARES[above - 1] << 20, SHARES[above] << 20);
-        let millis = low + u64::try_from(u128::from(high - low) * u128::from(share - from) / u128::from(to - from)).unwrap_or(0);
-        Duration::from_millis(millis)
+        // A table of hours, times a share of 34 bits, is far from 64.
+        Duration::from_millis(low + (high - low) * (share - from) / (to - from))
     }
 
     /// The value that half of the draws are below.

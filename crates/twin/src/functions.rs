@@ -30,15 +30,15 @@ impl Functions {
     }
 
     /// Runs a function on its own: nobody has to wait for it.
-    pub(crate) fn start(self: &Rc<Self>, here: RegionRole, function: &'static str, payload: serde_json::Value) {
-        let (functions, payload) = (self.clone(), Value::from(payload));
+    pub(crate) fn start(self: &Rc<Self>, here: RegionRole, function: &'static str, payload: &Value) {
+        let (functions, payload) = (self.clone(), payload.clone());
         tokio::task::spawn_local(async move {
             // A schedule takes no result; a failure shows in what the estate looks like.
             let _ = functions.run(here, function.into(), payload).await;
         });
     }
 
-    async fn run(self: Rc<Self>, here: RegionRole, function: Arc<str>, payload: Value) -> Result<Value, FunctionError> {
+    async fn run(self: Rc<Self>, here: RegionRole, function: Arc<str>, payload: Value) -> Result<Progress, FunctionError> {
         let number = self.invocations.get() + 1;
         self.invocations.set(number);
         let id: Arc<str> = format!("{number:06}-{function}").into();
@@ -64,7 +64,7 @@ impl Functions {
                 return Poll::Ready(Err(FunctionError::new("Runtime.ExitError", cause.to_string())));
             }
             polled.map(|result| {
-                result.map(|progress| answer(&progress)).map_err(|failure| {
+                result.map_err(|failure| {
                     let cause = json!({"errorType": failure.error_type, "errorMessage": failure.error_message});
                     FunctionError::new(failure.error_type, cause.to_string())
                 })
@@ -99,7 +99,8 @@ pub(crate) struct Invoker(pub(crate) Rc<Functions>);
 impl Lambda for Invoker {
     fn invoke(&self, invocation: Invocation) -> LocalBoxFuture<'static, Result<Value, FunctionError>> {
         let function: Arc<str> = invocation.function.rsplit(':').next().unwrap_or(&invocation.function).into();
-        Box::pin(self.0.clone().run(RegionRole::Standby, function, invocation.payload))
+        let running = self.0.clone().run(RegionRole::Standby, function, invocation.payload);
+        Box::pin(async { running.await.map(|progress| answer(&progress)) })
     }
 }
 

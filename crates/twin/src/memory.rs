@@ -22,6 +22,25 @@ pub struct Delivered {
     pub message: Message,
 }
 
+/// How a source looks, by its samples in order.
+#[derive(Clone, Copy, Debug)]
+struct View {
+    newest: Timestamp,
+    failing_since: Option<Timestamp>,
+}
+
+impl View {
+    fn see(&mut self, sample: &Sample) {
+        self.failing_since = match sample.reading {
+            Reading::Healthy => None,
+            Reading::Failing { .. } => Some(self.failing_since.unwrap_or(sample.at)),
+            // It proves nothing.
+            Reading::Blind { .. } | Reading::Lag { .. } => return,
+        };
+        self.newest = sample.at;
+    }
+}
+
 /// Everything that Muster remembers.
 #[derive(Clone, Debug)]
 pub struct Memory {
@@ -35,6 +54,8 @@ pub struct Memory {
     pub questions: BTreeMap<(RunId, Arc<str>), Question>,
     /// Samples of the service, oldest first.
     pub samples: Vec<Sample>,
+    /// How each source looks by those of its samples that saw anything.
+    views: BTreeMap<Arc<str>, View>,
     /// Notes, by scope and name.
     pub notes: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Value>>>,
     /// The ledger: entries by run and invocation, in their sequence.
@@ -60,6 +81,7 @@ impl Memory {
             raised_at: BTreeMap::new(),
             questions: BTreeMap::new(),
             samples: Vec::new(),
+            views: BTreeMap::new(),
             notes: BTreeMap::new(),
             ledger: BTreeMap::new(),
             pin: PlanPin { key: format!("plans/{}.json", plan.service).into(), version: "1".into(), sha256 },
@@ -116,9 +138,9 @@ impl Memory {
     }
 
     /// The questions of runs that are open.
-    pub fn open_questions(&self) -> Vec<Question> {
+    pub fn open_questions(&self) -> impl Iterator<Item = &Question> {
         let is_open = |run: &RunId| self.lanes.values().any(|state| state.open.as_ref().is_some_and(|open| open.run.id == *run));
-        self.questions.values().filter(|question| is_open(&question.run)).cloned().collect()
+        self.questions.values().filter(move |question| is_open(&question.run))
     }
 
     /// Answers a question, if nobody has.
@@ -150,6 +172,19 @@ impl Memory {
             let same = self.samples[..at].iter().rev().take_while(|known| known.at == sample.at).any(|known| known == sample);
             if !same {
                 self.samples.insert(at, sample.clone());
+                self.see(sample);
+            }
+        }
+    }
+
+    fn see(&mut self, sample: &Sample) {
+        match self.views.get_mut(&sample.source) {
+            Some(view) if sample.at >= view.newest => view.see(sample),
+            // The first, or one that came late: it may stand in the middle of a streak.
+            _ => {
+                let mut view = View { newest: sample.at, failing_since: None };
+                self.samples.iter().filter(|known| known.source == sample.source).for_each(|known| view.see(known));
+                self.views.insert(sample.source.clone(), view);
             }
         }
     }
@@ -161,11 +196,8 @@ impl Memory {
 
     /// Since when every sample of a source has failed, if that is at least `span` ago; samples that saw nothing do not count.
     pub fn failing_since(&self, source: &str, span: Duration) -> Option<Timestamp> {
-        let seen =
-            || self.samples.iter().rev().filter(|sample| *sample.source == *source && matches!(sample.reading, Reading::Healthy | Reading::Failing { .. }));
-        let newest = seen().next()?.at;
-        let first = seen().take_while(|sample| matches!(sample.reading, Reading::Failing { .. })).last()?.at;
-        (newest.since(first) >= span).then_some(first)
+        let view = self.views.get(source)?;
+        view.failing_since.filter(|first| view.newest.since(*first) >= span)
     }
 
     /// A run's entries, by invocation and sequence.

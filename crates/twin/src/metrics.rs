@@ -23,9 +23,8 @@ const MOST: usize = 1_440;
 impl Estate {
     /// The datapoints of a query, oldest first.
     pub(crate) fn metric(&mut self, region: &Region, query: &MetricQuery) -> Vec<Datapoint> {
-        let published = self.published.get(&(region.clone(), query.namespace.clone(), query.name.clone()));
-        if let Some(points) = published {
-            return points.iter().filter(|point| point.at >= query.since).copied().collect();
+        if let Some(points) = self.published(region, &query.namespace, &query.name) {
+            return points[points.partition_point(|point| point.at < query.since)..].to_vec();
         }
         if (&*query.namespace, &*query.name) == ("AWS/RDS", "ReplicaLag") {
             let replica = query.dimensions.get("DBInstanceIdentifier");
@@ -50,6 +49,13 @@ impl Estate {
                 Vec::new()
             }
         }
+    }
+
+    /// What Muster published under a name, oldest first.
+    pub(crate) fn published(&self, region: &Region, namespace: &str, name: &str) -> Option<&[Datapoint]> {
+        // A handful: found by looking at each.
+        let known = self.published.iter().find(|((at, space, metric), _)| at == region && **space == *namespace && **metric == *name);
+        known.map(|(_, points)| points.as_slice())
     }
 
     fn minutes(&self, since: Timestamp, mut value: impl FnMut(Timestamp) -> Option<i64>) -> Vec<Datapoint> {

@@ -6,9 +6,10 @@
 use std::rc::Rc;
 
 use muster_actions::{NAMESPACE, PRIMARY_HEALTHY, alarm_event};
+use muster_asl::Value;
 use muster_core::{Duration, Timestamp};
 use muster_plan::{Plan, RegionRole};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::durations::{ALARM, COLD_START, DELIVERY, PERSON};
 use crate::estate::Estate;
@@ -30,6 +31,10 @@ pub(crate) struct Schedules {
     functions: Rc<Functions>,
     machines: Rc<StateMachines>,
     plan: std::sync::Arc<Plan>,
+    /// What each probe is told: where it stands.
+    vantages: [(RegionRole, Value); 2],
+    /// What the others are told.
+    nothing: Value,
     ticks: u64,
     alarms: u64,
     last_start: Option<Timestamp>,
@@ -37,24 +42,35 @@ pub(crate) struct Schedules {
 
 impl Schedules {
     pub(crate) fn new(twin: &Rc<Twin>, functions: &Rc<Functions>, machines: &Rc<StateMachines>, plan: &std::sync::Arc<Plan>) -> Self {
-        Schedules { twin: twin.clone(), functions: functions.clone(), machines: machines.clone(), plan: plan.clone(), ticks: 0, alarms: 0, last_start: None }
+        let vantage = |role| (role, Value::from(json!({ "vantage": plan.regions.get(role) })));
+        Schedules {
+            twin: twin.clone(),
+            functions: functions.clone(),
+            machines: machines.clone(),
+            plan: plan.clone(),
+            vantages: [RegionRole::Standby, RegionRole::Witness].map(vantage),
+            nothing: Value::from(json!({})),
+            ticks: 0,
+            alarms: 0,
+            last_start: None,
+        }
     }
 
     /// One tick: a full or a half minute.
     pub(crate) fn tick(&mut self) {
         let on_the_minute = self.ticks.is_multiple_of(2);
         if on_the_minute {
-            for role in [RegionRole::Standby, RegionRole::Witness] {
-                self.functions.start(role, "probe", json!({ "vantage": self.plan.regions.get(role) }));
+            for (role, vantage) in &self.vantages {
+                self.functions.start(*role, "probe", vantage);
             }
         } else if self.twin.look(|estate| estate.has_questions()) {
-            self.functions.start(RegionRole::Standby, "sweep-decisions", json!({}));
+            self.functions.start(RegionRole::Standby, "sweep-decisions", &self.nothing);
         }
         if self.twin.look(|estate| estate.has_debts()) {
-            self.functions.start(RegionRole::Standby, "fence-returned", json!({}));
+            self.functions.start(RegionRole::Standby, "fence-returned", &self.nothing);
         }
         if self.ticks % 10 == 5 {
-            self.functions.start(RegionRole::Standby, "janitor", json!({}));
+            self.functions.start(RegionRole::Standby, "janitor", &self.nothing);
         }
         self.ticks += 1;
         self.watch_alarm();
@@ -62,7 +78,8 @@ impl Schedules {
 
     fn watch_alarm(&mut self) {
         let now = self.twin.now();
-        let Some(alarm) = self.plan.triggers.alarms.first().cloned() else {
+        let plan = self.plan.clone();
+        let Some(alarm) = plan.triggers.alarms.first() else {
             self.operator_starts(now);
             return;
         };
@@ -70,10 +87,10 @@ impl Schedules {
             return;
         }
         self.alarms += 1;
-        let (delay, twice) = self.twin.look(|estate| estate.delivery(&alarm, self.alarms));
-        self.start_after(delay, alarm_event(&self.plan.regions.standby, &alarm, now));
+        let (delay, twice) = self.twin.look(|estate| estate.delivery(alarm, self.alarms));
+        self.start_after(delay, alarm_event(&self.plan.regions.standby, alarm, now));
         if let Some(again) = twice {
-            self.start_after(again, alarm_event(&self.plan.regions.standby, &alarm, now));
+            self.start_after(again, alarm_event(&self.plan.regions.standby, alarm, now));
         }
     }
 
@@ -90,7 +107,7 @@ impl Schedules {
         }
     }
 
-    fn start_after(&self, delay: Duration, input: Value) {
+    fn start_after(&self, delay: Duration, input: serde_json::Value) {
         let (twin, machines) = (self.twin.clone(), self.machines.clone());
         tokio::task::spawn_local(async move {
             twin.sleep(delay).await;
@@ -116,8 +133,7 @@ impl Estate {
     fn alarm_judges(&self) -> Option<bool> {
         let until = self.now.before(LATE);
         let from = until.before(PERIODS);
-        let key = (self.plan.regions.standby.clone(), NAMESPACE.into(), PRIMARY_HEALTHY.into());
-        let points = self.published.get(&key).map_or(&[][..], Vec::as_slice);
+        let points = self.published(&self.plan.regions.standby, NAMESPACE, PRIMARY_HEALTHY).unwrap_or_default();
         let recent = || points.iter().rev().take_while(|point| point.at > from).filter(|point| point.at <= until);
         if recent().any(|point| point.milli >= 1_000) {
             return Some(false);
@@ -144,7 +160,7 @@ impl Estate {
 
     /// Whether any run waits for an answer: without a question the sweeper finds nothing to do.
     fn has_questions(&self) -> bool {
-        !self.memory.open_questions().is_empty()
+        self.memory.open_questions().next().is_some()
     }
 
     pub(crate) fn cold_start(&mut self, function: &str) -> Duration {

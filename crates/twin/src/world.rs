@@ -284,7 +284,7 @@ impl World {
 
     fn obstacle(&self, estate: &Estate, calling: &Calling<'_>) -> Option<Refusal> {
         let region = &calling.region;
-        let service = calling.operation.split(':').next().unwrap_or_default();
+        let service = calling.operation.split_once(':').map_or(calling.operation, |(service, _)| service);
         if estate.network.global_planes_fail(service) {
             return Some((CallFault::Unavailable, format!("{service}, whose control plane is in us-east-1: Service Unavailable")));
         }

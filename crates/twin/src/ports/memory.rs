@@ -121,7 +121,7 @@ impl Decisions for World {
     }
 
     async fn questions(&self) -> Result<Vec<Question>, CallError> {
-        self.table("dynamodb:Query", "questions", |estate| Ok(estate.memory.open_questions())).await
+        self.table("dynamodb:Query", "questions", |estate| Ok(estate.memory.open_questions().cloned().collect())).await
     }
 }
 
