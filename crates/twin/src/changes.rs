@@ -198,6 +198,7 @@ impl Estate {
             }
             Fault::RegionReturns => {
                 self.network.restore(Primary);
+                self.primary_back_since = Some(self.now);
                 self.tell("the primary region is back");
                 self.link_changed();
             }

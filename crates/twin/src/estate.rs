@@ -87,6 +87,8 @@ pub struct Estate {
     pub strikes: Strikes,
     /// Which calls were made since the incident, where somebody wants to know.
     pub(crate) made: Option<CallsMade>,
+    /// Since when the primary region is back.
+    pub(crate) primary_back_since: Option<Timestamp>,
     /// Whether the application in the primary region answers nobody.
     pub(crate) application_down: bool,
     /// AWS's own work.
@@ -141,6 +143,7 @@ impl Estate {
             calls: BTreeMap::new(),
             strikes: Strikes::default(),
             made: None,
+            primary_back_since: None,
             application_down: false,
             busy: Vec::new(),
             truth: Truth::default(),

@@ -1,6 +1,7 @@
 //! What must never happen, checked after every change of the estate and at every call that could bring it about.
 //! The numbers are those of the design: 1 writable primaries, 2 traffic, 3 loss, 4 one run, 6 failback, 7 endings,
-//! 9 the kill switch, 10 a success that is one.
+//! 9 the kill switch, 10 a success that is one, 11 a second vantage, 12 consent,
+//! 13 the old primary's return.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,8 +32,11 @@ pub struct Violation {
     pub story: Vec<String>,
 }
 
+/// An old primary is fenced within half a minute of its API answering; the schedule that does it needs a turn or two.
+const RETURNED: Duration = Duration::from_mins(3);
+
 /// The rules, by number.
-const RULES: [(u8, &str); 8] = [
+const RULES: [(u8, &str); 11] = [
     (1, "never two writable primaries that clients can reach, unless a recorded acceptance names the old one"),
     (2, "traffic moves only to, and stays on, a target that is healthy and writable"),
     (3, "a promotion never loses more than the plan's RPO, unless it was accepted; unknown lag is not zero"),
@@ -41,6 +45,9 @@ const RULES: [(u8, &str); 8] = [
     (7, "every run ends, with a report and with its lock released"),
     (9, "with the kill switch set, no mutating call begins"),
     (10, "a run that says that it succeeded has moved the service, unless a person skipped a check"),
+    (11, "a service that somebody outside the standby region sees healthy is not failed over, unless a person wants it"),
+    (12, "silence is consent only where somebody could hear the question"),
+    (13, "an old primary that returns is fenced"),
 ];
 
 /// Acceptances that were recorded, and the first violation.
@@ -154,6 +161,12 @@ impl Estate {
         // What was written after the link was cut is what an acceptance of an unfenced primary is about.
         let until = cut_at.unwrap_or(self.now);
         let loss = self.clients.lineages(index).map_or(Duration::ZERO, |lineages| lineages.primary.span(position, until));
+        let seen_healthy = self.network.reaches(From::Region(RegionRole::Witness), RegionRole::Primary) && self.service[0].success >= crate::clients::ALL / 2;
+        if cut_at.is_some() && seen_healthy && !self.guard.checks_waived {
+            let name = &self.pairs[index].name;
+            self.violate(11, format!("{name} is promoted while its primary serves, and the witness region sees that"));
+            return;
+        }
         let database = &self.plan.databases[index];
         let standing = match database.lag.as_ref().map(|gate| &gate.when_unknown) {
             Some(WhenLagUnknown::LastKnown { within, up_to, .. }) => Some(within.saturating_add(*up_to)),
@@ -241,6 +254,27 @@ impl Estate {
         self.violate(10, format!("{run} is closed as succeeded, and {seen}"));
     }
 
+    /// A question is answered.
+    pub(crate) fn check_answer(&mut self, run: &muster_core::RunId, name: &str, answer: &muster_core::ports::Answer) {
+        if name != muster_actions::FAILOVER || &*answer.by != "silence" || &*answer.choice != "proceed" {
+            return;
+        }
+        let key = format!("{run}/{name}");
+        if !self.memory.delivered.iter().any(|delivered| *delivered.message.key == *key) {
+            self.violate(12, format!("silence lets {run} go on, and no channel had accepted the question"));
+        }
+    }
+
+    /// The instances that should have been fenced by now.
+    fn returned_unfenced(&self) -> Option<String> {
+        let back = self.primary_back_since.filter(|since| self.now.since(*since) >= RETURNED)?;
+        let stopped = self.memory.kill_switch.is_some() || !self.network.reaches(From::Region(RegionRole::Standby), RegionRole::Primary);
+        let ours = |pair: &&crate::databases::Pair| pair.promotion.is_some_and(|promotion| promotion.finished_at.is_some_and(|at| self.now.since(at) >= RETURNED) && !promotion.by_hand);
+        let unfenced = |pair: &crate::databases::Pair| self.instances.get(&pair.primary).filter(|old| old.is_writable() && old.lets_clients_in()).map(|old| old.id.clone());
+        let id = self.pairs.iter().filter(ours).find_map(unfenced).filter(|_| !stopped)?;
+        Some(format!("{id} takes writes, {} after its region returned", self.now.since(back)))
+    }
+
     /// At the end of a rehearsal, once the janitor has had its time.
     pub(crate) fn check_end(&mut self, runs: &BTreeMap<Arc<str>, muster_core::RunId>, still_running: bool) {
         if still_running {
@@ -248,6 +282,9 @@ impl Estate {
         }
         if let Some(open) = self.memory.open_runs().first() {
             self.violate(7, format!("{} holds its lock although its execution has ended", open.run.id));
+        }
+        if let Some(seen) = self.returned_unfenced() {
+            self.violate(13, seen);
         }
         let missing = runs.values().find(|run| !self.memory.reports.contains_key(*run)).map(ToString::to_string);
         if let Some(run) = missing {

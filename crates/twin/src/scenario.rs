@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use muster_core::{CallFault, Duration};
-use muster_plan::Plan;
+use muster_plan::{Decision, LagGate, Plan, WhenLagUnknown};
 
 use crate::draw::Draw;
 use crate::durations::{PERSON, Profile};
@@ -106,15 +106,20 @@ pub struct Scenario {
 
 /// Of how many random scenarios one has the fault. Where a plan waits for people, somebody answers in every other one.
 fn one_in(name: &str, plan: &Plan) -> u64 {
-    let waits = |plan: &Plan| {
-        let holds = |gate: &muster_plan::LagGate| matches!(gate.when_unknown, muster_plan::WhenLagUnknown::Hold);
-        plan.databases.iter().any(|database| database.lag.as_ref().is_some_and(holds))
-    };
-    match name {
-        "approval" if matches!(plan.triggers.decision, muster_plan::Decision::Approval { .. }) => 2,
-        "person-accepts" if waits(plan) => 2,
-        _ => 10,
+    if people_needed(plan).contains(&name) { 2 } else { 10 }
+}
+
+/// The answers without which a plan's region failover does not go through, by the names of their faults.
+pub(crate) fn people_needed(plan: &Plan) -> Vec<&'static str> {
+    let mut people = Vec::new();
+    if matches!(plan.triggers.decision, Decision::Approval { .. }) {
+        people.push("approval");
     }
+    let waits = |gate: &LagGate| matches!(gate.when_unknown, WhenLagUnknown::Hold);
+    if plan.databases.iter().filter_map(|database| database.lag.as_ref()).any(waits) {
+        people.push("person-accepts");
+    }
+    people
 }
 
 /// A name that is no fault.
@@ -249,9 +254,9 @@ impl Scenario {
             "approval" => vec![(When::Asked(Duration::from_secs(20 + number("after", 100))), answer("failover", "proceed", "Incident Commander"))],
             "late-answer" => {
                 let window = match &plan.triggers.decision {
-                    muster_plan::Decision::Veto { window } => *window,
-                    muster_plan::Decision::Approval { within, .. } => *within,
-                    muster_plan::Decision::Automatic => Duration::ZERO,
+                    Decision::Veto { window } => *window,
+                    Decision::Approval { within, .. } => *within,
+                    Decision::Automatic => Duration::ZERO,
                 };
                 vec![(When::Asked(window.saturating_add(person())), answer("failover", "veto", "Incident Commander"))]
             }

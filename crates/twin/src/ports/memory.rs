@@ -109,6 +109,7 @@ impl Decisions for World {
         self.table("dynamodb:UpdateItem", name, |estate| {
             let question = estate.memory.answer(run, name, answer).ok_or_else(|| missing(name))?;
             if question.answer.as_ref() == Some(answer) {
+                estate.check_answer(run, name, answer);
                 answer.overrides.iter().for_each(|risk| estate.guard.accepts(risk));
             }
             Ok(question)

@@ -10,7 +10,7 @@ mod shrink;
 
 use crate::facts;
 use crate::outcome::Rehearsal;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, When, people_needed};
 
 pub use every_call::{KINDS, every_call};
 pub use every_death::{Cut, every_death};
@@ -56,19 +56,12 @@ pub fn judge(rehearsal: &Rehearsal, expected: &Rehearsal) -> Verdict {
 /// The scenarios that a systematic simulation starts from, each by the names of its faults: together they lead through every
 /// phase of the region failover. Where a plan asks people, somebody answers.
 pub fn bases(plan: &muster_plan::Plan) -> Vec<Vec<&'static str>> {
-    let mut people = Vec::new();
-    if matches!(plan.triggers.decision, muster_plan::Decision::Approval { .. }) {
-        people.push("approval");
-    }
-    let waits_for_somebody = |gate: &muster_plan::LagGate| matches!(gate.when_unknown, muster_plan::WhenLagUnknown::Hold);
-    if plan.databases.iter().filter_map(|database| database.lag.as_ref()).any(waits_for_somebody) {
-        people.push("person-accepts");
-    }
+    let people = people_needed(plan);
     let ways: [&[&'static str]; 4] = [&["primary-region-down"], &["application-down"], &["primary-returns"], &["target-unhealthy"]];
     ways.iter().map(|faults| faults.iter().chain(&people).copied().collect()).collect()
 }
 
 /// Whether a disaster changes while it is being recovered from: then a run that comes an hour later may rightly end in another way.
 pub fn changes_later(scenario: &Scenario) -> bool {
-    scenario.faults.iter().any(|planned| matches!(planned.when, crate::scenario::When::At(offset) if offset > 0))
+    scenario.faults.iter().any(|planned| matches!(planned.when, When::At(offset) if offset > 0))
 }
