@@ -44,7 +44,7 @@ test: ## Runs every test
 	$(CARGO) test --locked --workspace --all-features
 
 .PHONY: check
-check: format lint test isolated schema-drift template end-to-end deny ## What CI runs
+check: format lint test isolated simulate schema-drift template end-to-end deny ## What CI runs
 
 .PHONY: format
 format: ## Checks the formatting
@@ -57,6 +57,29 @@ lint: ## Clippy, with warnings denied
 .PHONY: isolated
 isolated: ## The bytes of a rehearsal do not depend on how it was built
 	./.ci/same-bytes
+
+# Random disasters, each call in each way, each point of death: `make simulate` takes about two minutes, `make soak` hours.
+RELEASE = $(or $(CARGO_TARGET_DIR),target)/release/muster
+PLANS := plans/basecoat.yaml plans/kaireon.yaml plans/kredete.yaml
+
+.PHONY: simulate
+simulate: build ## Lets the plans go through 2,000 disasters each, and through each fault of each call
+	$(RELEASE) simulate $(PLANS) --runs 2000
+	$(RELEASE) simulate $(PLANS) --every-call --at-most 1
+	$(RELEASE) simulate $(PLANS) --every-death --at-most 1
+
+.PHONY: soak
+soak: soak-simulate planted ## What takes too long for every change
+
+.PHONY: soak-simulate
+soak-simulate: build
+	$(RELEASE) simulate $(PLANS) --runs 100000
+	$(RELEASE) simulate $(PLANS) --every-call --at-most all
+	$(RELEASE) simulate $(PLANS) --every-death --at-most all
+
+.PHONY: planted
+planted: ## Plants bugs into a scratch copy, and sees the simulation catch each
+	tests/planted/run
 
 .PHONY: schema
 schema: ## Writes the JSON Schemas anew

@@ -159,7 +159,7 @@ const EVENTS_PER_POLL: u64 = 9;
 fn polls(patience: Duration, soonest: Duration, age: Duration) -> u64 {
     let (mut elapsed, mut polls) = (Duration::ZERO, 0);
     while elapsed < patience {
-        let by_age = poll_interval(Duration::from_millis(age.saturating_add(elapsed).as_millis() / 10));
+        let by_age = poll_interval(Duration::from_millis(age.saturating_add(elapsed).as_millis() / 5));
         elapsed = elapsed.saturating_add(poll_interval(elapsed).max(by_age).max(soonest));
         polls += 1;
     }
@@ -177,10 +177,10 @@ fn the_worst_case_stays_under_twenty_thousand_events() {
         ("SettleDecision", minutes(10), seconds(15)),
         ("ConfirmAgain", minutes(30), seconds(5)),
         ("FenceDatabase", minutes(5), seconds(2)),
-        ("PromoteReplica", minutes(30), seconds(5)),
-        ("FailoverCache", minutes(15), seconds(5)),
-        ("ScaleCompute", minutes(30), seconds(5)),
-        ("StartWorkloads", minutes(30), seconds(5)),
+        ("PromoteReplica", minutes(30), seconds(3)),
+        ("FailoverCache", minutes(15), seconds(3)),
+        ("ScaleCompute", minutes(30), seconds(3)),
+        ("StartWorkloads", minutes(30), seconds(3)),
         ("VerifyData", minutes(2), seconds(2)),
         ("VerifyStandby", minutes(15), seconds(2)),
         ("FlipDns", minutes(15), seconds(2)),
@@ -199,6 +199,6 @@ fn the_worst_case_stays_under_twenty_thousand_events() {
     }
     assert!(events < 20_000, "{events} events");
     // A day of retries, as long as an execution may run: whatever is polled then is polled once a minute at most.
-    let day = EVENTS_PER_POLL * polls(Duration::from_hours(24), seconds(5), Duration::ZERO);
+    let day = EVENTS_PER_POLL * polls(Duration::from_hours(24), seconds(3), Duration::ZERO);
     assert!(day < 20_000, "{day} events in a day of one phase");
 }

@@ -18,7 +18,7 @@ pub(crate) enum Landed {
 pub(crate) enum Pace {
     /// It can be done in a second.
     Soon,
-    /// AWS needs minutes for it: looking more often than every five seconds finds nothing earlier that counts.
+    /// AWS needs minutes for it: looking more often than every three seconds finds nothing earlier that counts.
     Minutes,
     /// As `Minutes`, and AWS was asked not long ago for something that is never done sooner than this after it is asked for.
     NotBefore(Duration),
@@ -30,7 +30,7 @@ impl Pace {
     fn soonest(self) -> Duration {
         match self {
             Pace::Soon => Duration::from_secs(2),
-            Pace::Minutes => Duration::from_secs(5),
+            Pace::Minutes => Duration::from_secs(3),
             Pace::NotBefore(left) => left.max(Pace::Minutes.soonest()),
             Pace::Unhurried => Duration::from_secs(60),
         }
@@ -177,11 +177,11 @@ mod tests {
         batch.land(Landed::Asked("a".into(), "promoting"));
         assert_eq!(batch.pace(later).soonest(), Duration::from_secs(60));
         batch.call_failed("b", error(CallFault::Throttled));
-        assert_eq!(batch.pace(later).soonest(), Duration::from_secs(5));
-        assert_eq!(Pace::NotBefore(Duration::ZERO).soonest(), Duration::from_secs(5));
+        assert_eq!(batch.pace(later).soonest(), Duration::from_secs(3));
+        assert_eq!(Pace::NotBefore(Duration::ZERO).soonest(), Duration::from_secs(3));
         let mut batch = Batch::default();
         batch.queued("c", "its turn");
-        assert_eq!(batch.pace(later).soonest(), Duration::from_secs(5));
+        assert_eq!(batch.pace(later).soonest(), Duration::from_secs(3));
         assert_eq!(batch.pace(Pace::Soon).soonest(), Duration::from_secs(2));
     }
 

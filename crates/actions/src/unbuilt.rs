@@ -2,8 +2,8 @@
 //! anything is touched. Never found out in the middle.
 
 use muster_plan::{
-    BackgroundWorkload, Cache, CacheKind, CacheStandby, Check, Compute, Configuration, CustomStep, Database, DatabaseKind, DatabaseStandby, HttpCheck, LagSource,
-    Plan, Reference, RegionRole, Source, TrafficMethod, TrafficRecord,
+    BackgroundWorkload, Cache, CacheKind, CacheStandby, Check, Compute, Configuration, CustomStep, Database, DatabaseKind, DatabaseStandby, HttpCheck,
+    LagSource, Plan, Reference, RegionRole, Source, TrafficMethod, TrafficRecord,
 };
 
 /// The flows that exist, by name.

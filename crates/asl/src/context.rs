@@ -187,7 +187,8 @@ impl Visit {
         if matches!(self.state_type, StateType::Task | StateType::Parallel | StateType::Map) {
             state.push(("RetryCount", Value::from(self.retry_count.get())));
         }
-        let mut context = vec![("Execution", execution.context.borrow().clone()), ("State", value::object(state)), ("StateMachine", execution.machine_context.clone())];
+        let mut context =
+            vec![("Execution", execution.context.borrow().clone()), ("State", value::object(state)), ("StateMachine", execution.machine_context.clone())];
         if let Some(token) = &*self.token.borrow() {
             let token = Value::String(token.clone());
             context.push(("Task", value::object([("Token", token)])));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use muster_core::Duration;
-use muster_report::{Report, Verdict};
+use muster_report::{Breakdown, Report, Verdict};
 use muster_twin::{Rehearsal, Violation, rehearse_many};
 use serde_json::{Value, json};
 
@@ -31,6 +31,9 @@ struct Tally {
     unaffected: u64,
     rpo: Distribution,
     rpo_met: u64,
+    /// Muster's own part of the time until clients were served again.
+    overhead: Distribution,
+    overhead_met: u64,
     outcomes: BTreeMap<String, u64>,
     /// Targets that were missed, or of which nobody knows, in the plan's words.
     missed: BTreeMap<String, u64>,
@@ -77,6 +80,10 @@ impl Tally {
         if self.worst_rpo.is_none_or(|(known, _)| rehearsal.rpo > known) {
             self.worst_rpo = Some((rehearsal.rpo, seed));
         }
+        if let Some(breakdown) = rehearsal.report.as_ref().map(|report| &report.breakdown).filter(|breakdown| breakdown.restored) {
+            self.overhead.add(breakdown.overhead);
+            self.overhead_met += u64::from(breakdown.overhead <= allowance(breakdown));
+        }
         for name in rehearsal.report.as_ref().map(missed).unwrap_or_default() {
             *self.missed.entry(name).or_insert(0) += 1;
         }
@@ -91,6 +98,11 @@ impl Tally {
             self.first_violation.get_or_insert(violation);
         }
     }
+}
+
+/// What Muster may add by itself: 5 seconds, or 2 % of what AWS takes, if that is more.
+fn allowance(breakdown: &Breakdown) -> Duration {
+    Duration::from_millis(breakdown.aws.as_millis() / 50).max(Duration::from_secs(5))
 }
 
 /// The targets of a report that were not met for certain: the name of the part, what it is, and which of the two.
@@ -190,6 +202,7 @@ fn summary(order: &Order, seed: u64, tally: &Tally) -> String {
         }
     }
     text.push_str(&section("RPO", &met(tally.rpo_met, targets.rpo), &tally.rpo, tally.runs, targets.rpo));
+    text.push_str(&own_time(tally));
     text.push_str(&counted("Targets that were missed", &tally.missed, tally.runs));
     text.push_str(&counted("How they ended", &tally.outcomes, tally.runs));
     let violations = format!("{} of invariants", count(tally.violations, "violation"));
@@ -209,6 +222,18 @@ fn section(name: &str, met: &str, distribution: &Distribution, runs: u64, target
     text.push_str(&format!("     {}\n", paint(QUIET, &format!("p50 {}   p95 {}   p99 {}   max {}{left_out}", at(50), at(95), at(99), span(max)))));
     text.push_str(&distribution.draw(target));
     text
+}
+
+/// How much of the RTO is Muster's own: transitions, checks, polls that came late.
+fn own_time(tally: &Tally) -> String {
+    let Some(max) = tally.overhead.max() else { return String::new() };
+    let at = |percent| tally.overhead.percentile(percent).map_or_else(|| "–".to_owned(), span);
+    let met = percent(tally.overhead_met, tally.overhead.total());
+    format!(
+        "\n{}  at most 5s, or 2 % of AWS's: met by {met}\n     {}\n",
+        paint(STRONG, "Muster's own part"),
+        paint(QUIET, &format!("p50 {}   p95 {}   p99 {}   max {}", at(50), at(95), at(99), span(max)))
+    )
 }
 
 /// What occurred how often, most often first.
@@ -263,6 +288,10 @@ fn as_json(order: &Order, seed: u64, tally: &Tally) -> Value {
         "metEveryTarget": tally.good,
         "notRestored": tally.not_restored,
         "outcomes": tally.outcomes,
+        "overhead": {
+            "met": tally.overhead_met, "counted": tally.overhead.total(),
+            "p50": text(tally.overhead.percentile(50)), "p99": text(tally.overhead.percentile(99)), "max": text(tally.overhead.max()),
+        },
         "rpo": figures(&tally.rpo, tally.rpo_met, targets.rpo, tally.worst_rpo.map(|(_, seed)| seed)),
         "rto": figures(&tally.rto, tally.rto_met, targets.rto, tally.worst_rto.map(|(_, seed)| seed)),
         "runs": tally.runs,

@@ -201,7 +201,8 @@ impl Tally {
 
 fn summary(subject: &Subject, tally: &Tally, systematic: bool) -> String {
     let head = if tally.wrong == 0 { paint(GOOD.bold(), "PASS") } else { paint(BAD.bold(), "FAIL") };
-    let title = format!("{}: {}, {} wrong, {} held for a person", subject.plan.service, count(tally.trials, "trial"), thousands(tally.wrong), thousands(tally.held));
+    let title =
+        format!("{}: {}, {} wrong, {} held for a person", subject.plan.service, count(tally.trials, "trial"), thousands(tally.wrong), thousands(tally.held));
     let mut text = format!("{head}  {}\n", paint(STRONG, &title));
     let rows: Vec<_> = tally
         .ends
@@ -254,10 +255,8 @@ fn positions(whole: &Scenario, part: &Scenario) -> Vec<usize> {
 }
 
 fn listed(whole: &Scenario, part: &Scenario) -> String {
-    let rows: Vec<_> = positions(whole, part)
-        .into_iter()
-        .map(|number| vec![(QUIET, format!("{number:>3}")), (PLAIN, whole.faults[number - 1].to_string())])
-        .collect();
+    let rows: Vec<_> =
+        positions(whole, part).into_iter().map(|number| vec![(QUIET, format!("{number:>3}")), (PLAIN, whole.faults[number - 1].to_string())]).collect();
     table(2, &rows)
 }
 

@@ -72,11 +72,11 @@ impl<P> Context<'_, P> {
         self.journal.saw(now, evidence);
     }
 
-    /// Not yet: ask again after two per cent of the time already waited (or two per mille of the run's age, if that is
+    /// Not yet: ask again after one per cent of the time already waited (or two per mille of the run's age, if that is
     /// more), and not before `soonest`.
     pub fn wait(&self, detail: impl Into<String>, soonest: Duration) -> Progress {
         // A run that has been open for hours is polled less often too: each retry of a phase would start afresh.
-        let age = poll_interval(Duration::from_millis(self.now.since(self.run.opened_at).as_millis() / 10));
+        let age = poll_interval(Duration::from_millis(self.now.since(self.run.opened_at).as_millis() / 5));
         Progress::pending(detail, poll_interval(self.elapsed()).max(age).max(soonest))
     }
 

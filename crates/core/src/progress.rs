@@ -92,10 +92,10 @@ fn shorten(mut text: String) -> String {
 
 /// How long to wait before the next poll of something that has been awaited for `elapsed`.
 ///
-/// Two per cent of the time already waited, between two seconds and a minute: what polling adds to a wait stays
-/// under two per cent of it, and a wait of four hours costs a few hundred polls, not thousands.
+/// One per cent of the time already waited, between two seconds and a minute: what polling adds to a wait stays
+/// under one per cent of it, and a wait of four hours costs a few hundred polls, not thousands.
 pub fn poll_interval(elapsed: Duration) -> Duration {
-    Duration::from_secs((elapsed.as_millis() / 50_000).clamp(2, 60))
+    Duration::from_secs((elapsed.as_millis() / 100_000).clamp(2, 60))
 }
 
 #[cfg(test)]
@@ -103,9 +103,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn polling_adds_two_per_cent_and_at_most_a_minute() {
+    fn polling_adds_one_per_cent_and_at_most_a_minute() {
         assert_eq!(poll_interval(Duration::ZERO), Duration::from_secs(2));
-        assert_eq!(poll_interval(Duration::from_mins(10)), Duration::from_secs(12));
+        assert_eq!(poll_interval(Duration::from_mins(10)), Duration::from_secs(6));
         assert_eq!(poll_interval(Duration::from_hours(10)), Duration::from_secs(60));
     }
 

@@ -12,8 +12,8 @@ use crate::findings;
 use crate::measure::{self, Seen};
 use crate::proof::prove;
 use crate::record::{
-    AcceptedRisk, CheckMade, Decision, Fencing, Integrity, LagFigure, LedgerProof, Objective, Occasion, Phase, ProbeTrack, Report, Stretch, Summary, Verdict,
-    Wait,
+    AcceptedRisk, CheckMade, Decision, Fencing, InFlight, Integrity, LagFigure, LedgerProof, Objective, Occasion, Phase, ProbeTrack, Report, Stretch, Summary,
+    Verdict, Wait,
 };
 use crate::results;
 use crate::scan::Scan;
@@ -108,6 +108,7 @@ pub fn assemble(plan: &Plan, closing: &Closing<'_>) -> Report {
         unprotected: findings::unprotected(plan, &scan),
         calls: calls(&scan, failed_region),
         awaited: awaited(&scan, closing.closed_at),
+        in_flight: in_flight(&scan),
         probes: probes(&samples),
         issues: Vec::new(),
         runbook_updates: Vec::new(),
@@ -132,6 +133,7 @@ impl Report {
             phases: &self.phases,
             decisions: &self.decisions,
             awaited: &self.awaited,
+            in_flight: &self.in_flight,
             busy,
         });
         for phase in &mut self.phases {
@@ -363,6 +365,11 @@ fn awaited(scan: &Scan<'_>, closed_at: Timestamp) -> Vec<Wait> {
         }
     }
     waits
+}
+
+fn in_flight(scan: &Scan<'_>) -> Vec<InFlight> {
+    let calls = scan.calls.iter();
+    calls.map(|made| InFlight { phase: made.entry.phase.clone(), from: made.entry.at.before(made.outcome.latency), until: made.entry.at }).collect()
 }
 
 fn probes(samples: &[&Sample]) -> Vec<ProbeTrack> {

@@ -4,10 +4,11 @@
 //!
 //! 1. **Detection**: until the outage was first confirmed (found to be none; the run was opened by a person without either).
 //! 2. **Decision**: a question waited for a person and nothing else of the critical path was going on.
-//! 3. **AWS**: AWS was at work for the phase that the restoration hung on. On AWS that is what the phase awaited, from asking until it was
-//!    first seen finished, or to the phase's end where it never was; in a rehearsal it is AWS's own work, exactly.
+//! 3. **AWS**: AWS was at work for the phase that the restoration hung on: what the phase awaited, from asking until it was first seen
+//!    finished, or to the phase's end where it never was (in a rehearsal it is AWS's own work, exactly); and its calls, while they were on
+//!    their way.
 //! 4. **DNS**: from asking traffic to move until the restoration.
-//! 5. **Overhead**: all the rest, so Muster's own: polls that came late, transitions, checks, holding for samples.
+//! 5. **Overhead**: all the rest, so Muster's own: polls that came late, transitions, functions that start, its own tables.
 //!
 //! The **critical path** is walked backwards from the end: the phase that was active there, then each time the phase that had ended
 //! last when the one after it began. Phases of a parallel branch that ended earlier cost nothing, and are not on it.
@@ -15,7 +16,7 @@
 use muster_core::{Duration, Timestamp};
 
 use crate::clients::Busy;
-use crate::record::{Breakdown, Decision, Phase, Wait};
+use crate::record::{Breakdown, Decision, InFlight, Phase, Wait};
 
 /// What the breakdown is made from.
 pub(crate) struct Span<'a> {
@@ -27,6 +28,7 @@ pub(crate) struct Span<'a> {
     pub(crate) phases: &'a [Phase],
     pub(crate) decisions: &'a [Decision],
     pub(crate) awaited: &'a [Wait],
+    pub(crate) in_flight: &'a [InFlight],
     /// AWS's own work, where it is known exactly.
     pub(crate) busy: Option<&'a [Busy]>,
 }
@@ -136,7 +138,8 @@ fn critical_path<'a>(span: &Span<'a>, until: Timestamp) -> Vec<Stretch<'a>> {
 /// When AWS worked for a phase.
 fn aws_at_work(span: &Span<'_>, phase: &Phase) -> Vec<(Timestamp, Timestamp)> {
     let waits = || span.awaited.iter().filter(|wait| wait.phase == phase.name);
-    match span.busy {
+    let calls = span.in_flight.iter().filter(|call| *call.phase == *phase.name).map(|call| (call.from, call.until));
+    let mut at_work: Vec<(Timestamp, Timestamp)> = match span.busy {
         // Work that nobody awaited in this phase was not what it hung on; a phase that awaited nothing (a health check, a promotion that
         // hangs) may hang on any.
         Some(busy) => {
@@ -144,7 +147,9 @@ fn aws_at_work(span: &Span<'_>, phase: &Phase) -> Vec<(Timestamp, Timestamp)> {
             busy.iter().filter(|work| any || waits().any(|wait| wait.component == work.component)).map(|work| (work.from, work.until)).collect()
         }
         None => waits().map(|wait| (wait.from, wait.until)).collect(),
-    }
+    };
+    at_work.extend(calls);
+    at_work
 }
 
 #[cfg(test)]
@@ -208,7 +213,7 @@ mod tests {
             });
             let breakdown = divide(&Span {
                 from: at(from), until: at(from + length), restored: true, detected_at: at(detected), traffic_moved_at: moved.map(at),
-                phases: &phases, decisions: &decisions, awaited: &awaited, busy: busy.as_deref(),
+                phases: &phases, decisions: &decisions, awaited: &awaited, in_flight: &[], busy: busy.as_deref(),
             });
             let sum: u64 = breakdown.parts().iter().map(|(_, part)| part.as_millis()).sum();
             prop_assert_eq!(sum, length.max(0) as u64);
@@ -217,8 +222,18 @@ mod tests {
     }
 
     fn parts(phases: &[Phase], awaited: &[Wait], decisions: &[Decision], busy: Option<&[Busy]>, moved: Option<i64>) -> [u64; 5] {
-        let span =
-            Span { from: at(0), until: at(1_000), restored: true, detected_at: at(100), traffic_moved_at: moved.map(at), phases, decisions, awaited, busy };
+        let span = Span {
+            from: at(0),
+            until: at(1_000),
+            restored: true,
+            detected_at: at(100),
+            traffic_moved_at: moved.map(at),
+            phases,
+            decisions,
+            awaited,
+            in_flight: &[],
+            busy,
+        };
         divide(&span).parts().map(|(_, part)| part.as_millis())
     }
 
@@ -245,6 +260,26 @@ mod tests {
     }
 
     #[test]
+    fn a_call_on_its_way_is_awss_and_not_another_phases() {
+        let phases = [phase(0, (100, 900))];
+        let call = |phase: &str, from, until| InFlight { phase: phase.into(), from: at(from), until: at(until) };
+        let in_flight = [call("Phase0", 200, 260), call("Phase7", 300, 400)];
+        let span = Span {
+            from: at(0),
+            until: at(1_000),
+            restored: true,
+            detected_at: at(100),
+            traffic_moved_at: None,
+            phases: &phases,
+            decisions: &[],
+            awaited: &[],
+            in_flight: &in_flight,
+            busy: None,
+        };
+        assert_eq!(divide(&span).parts().map(|(_, part)| part.as_millis()), [100, 0, 60, 0, 840]);
+    }
+
+    #[test]
     fn a_branch_that_ended_earlier_is_not_on_the_critical_path() {
         let phases = [phase(0, (100, 100)), phase(1, (200, 700)), phase(2, (200, 300)), phase(3, (901, 99))];
         let span = Span {
@@ -256,6 +291,7 @@ mod tests {
             phases: &phases,
             decisions: &[],
             awaited: &[],
+            in_flight: &[],
             busy: None,
         };
         assert_eq!(divide(&span).critical_path, ["Phase0", "Phase1", "Phase3"]);

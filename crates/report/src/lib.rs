@@ -27,6 +27,6 @@ mod timeline;
 pub use assemble::{Closing, assemble};
 pub use clients::{ALL, Busy, Clients, ComponentTruth, CurveSegment, RESTORED_PPM};
 pub use record::{
-    AcceptedRisk, ActionItem, Bound, Breakdown, CallGroup, Calls, CheckMade, Comparison, Decision, Dependence, Fencing, Figure, Integrity, Issue, LagFigure,
-    LedgerProof, Line, MutatingCall, Objective, Occasion, Phase, ProbeTrack, Report, Severity, Stretch, Summary, Tone, Verdict, Wait,
+    AcceptedRisk, ActionItem, Bound, Breakdown, CallGroup, Calls, CheckMade, Comparison, Decision, Dependence, Fencing, Figure, InFlight, Integrity, Issue,
+    LagFigure, LedgerProof, Line, MutatingCall, Objective, Occasion, Phase, ProbeTrack, Report, Severity, Stretch, Summary, Tone, Verdict, Wait,
 };

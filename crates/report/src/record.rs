@@ -45,6 +45,9 @@ pub struct Report {
     pub calls: Calls,
     /// What AWS was awaited for, as Muster saw it.
     pub awaited: Vec<Wait>,
+    /// When calls about the service's estate were on their way: for the breakdown, and told nowhere.
+    #[serde(skip)]
+    pub in_flight: Vec<InFlight>,
     /// What the probes saw.
     pub probes: Vec<ProbeTrack>,
     /// What went wrong, worst first.
@@ -245,6 +248,17 @@ pub struct Integrity {
     pub writes_lost: Option<u64>,
     /// Whether every data check passed; unknown when none was made.
     pub verdict: Verdict,
+}
+
+/// A call on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InFlight {
+    /// The phase that made it.
+    pub phase: std::sync::Arc<str>,
+    /// When it was made.
+    pub from: Timestamp,
+    /// When it was answered, or given up.
+    pub until: Timestamp,
 }
 
 /// Where the time went. The five parts are exactly the time from `from` to `until`.

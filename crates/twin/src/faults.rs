@@ -328,7 +328,11 @@ pub const FAULTS: [FaultName; 38] = [
         "An operator fails the global datastores over in the console, up to half an hour after the incident.",
         "A run that is not there yet finds them failed over, and goes on.",
     ),
-    beside("second-alarm", "The alarm's event is delivered once more, up to an hour after the incident.", "It joins the open run, or is held down after a failover."),
+    beside(
+        "second-alarm",
+        "The alarm's event is delivered once more, up to an hour after the incident.",
+        "It joins the open run, or is held down after a failover.",
+    ),
     beside(
         "started-by-hand",
         "An operator starts the flow by hand, up to an hour after the incident.",

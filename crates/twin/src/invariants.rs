@@ -100,9 +100,6 @@ impl Guard {
         for entry in entries {
             match &entry.body {
                 Body::Saw { evidence: Evidence::Accepted { risk, .. } } => self.accepts(risk),
-                Body::Saw { evidence: Evidence::Unfenced { database, .. } } => {
-                    self.unfenced.insert(database.clone());
-                }
                 Body::Saw { evidence: Evidence::Held { .. } } => self.held += 1,
                 _ => {}
             }
@@ -242,7 +239,8 @@ impl Estate {
         if self.guard.checks_waived {
             return;
         }
-        let standing = self.pairs.iter().filter_map(|pair| pair.standby.as_ref()).find(|id| !self.instances.get(*id).is_some_and(|standby| standby.is_writable()));
+        let standing =
+            self.pairs.iter().filter_map(|pair| pair.standby.as_ref()).find(|id| !self.instances.get(*id).is_some_and(|standby| standby.is_writable()));
         let behind = self.records.iter().find(|record| record.wanted != Side::Standby).map(|record| record.name.clone());
         let success = self.service[1].success;
         let seen = match (standing, behind) {
@@ -269,8 +267,12 @@ impl Estate {
     fn returned_unfenced(&self) -> Option<String> {
         let back = self.primary_back_since.filter(|since| self.now.since(*since) >= RETURNED)?;
         let stopped = self.memory.kill_switch.is_some() || !self.network.reaches(From::Region(RegionRole::Standby), RegionRole::Primary);
-        let ours = |pair: &&crate::databases::Pair| pair.promotion.is_some_and(|promotion| promotion.finished_at.is_some_and(|at| self.now.since(at) >= RETURNED) && !promotion.by_hand);
-        let unfenced = |pair: &crate::databases::Pair| self.instances.get(&pair.primary).filter(|old| old.is_writable() && old.lets_clients_in()).map(|old| old.id.clone());
+        let ours = |pair: &&crate::databases::Pair| {
+            pair.promotion.is_some_and(|promotion| promotion.finished_at.is_some_and(|at| self.now.since(at) >= RETURNED) && !promotion.by_hand)
+        };
+        let unfenced = |pair: &crate::databases::Pair| {
+            self.instances.get(&pair.primary).filter(|old| old.is_writable() && old.lets_clients_in()).map(|old| old.id.clone())
+        };
         let id = self.pairs.iter().filter(ours).find_map(unfenced).filter(|_| !stopped)?;
         Some(format!("{id} takes writes, {} after its region returned", self.now.since(back)))
     }

@@ -143,14 +143,13 @@ fn traffic(plan: &Plan, findings: &mut Findings<'_>) {
                         "write the standby's load balancer and its hosted zone",
                     );
                 }
-                if primary == GLOBAL_CONTROL_PLANES {
-                    findings.warning(
-                        "control-plane",
-                        &format!("{at}/method/kind"),
-                        "moving this name needs Route 53's control plane, which is in us-east-1: the region that failed",
-                        "use `kind: takeoverMetric` or `kind: routingControl`: both move the name with data planes only",
-                    );
-                }
+                let when = if primary == GLOBAL_CONTROL_PLANES { "the region that failed" } else { "while that is down, the run holds at FlipDns" };
+                findings.warning(
+                    "control-plane",
+                    &format!("{at}/method/kind"),
+                    format!("moving this name needs Route 53's control plane, which is in us-east-1: {when}"),
+                    "use `kind: takeoverMetric` or `kind: routingControl`: both move the name with data planes only",
+                );
             }
             TrafficMethod::AutomaticFailover { .. } => {
                 if let Some(database) = promotes {
