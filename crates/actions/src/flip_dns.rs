@@ -75,6 +75,13 @@ where
         notes::traffic_asked(world, cx.run, &record.record).await?;
         match ask(world, cx, record).await {
             Ok(()) => batch.pending(&record.record, "waiting for the authoritative servers"),
+            // Two minutes ago it was asked for already, and neither an answer nor the change has come: more of the same helps nobody.
+            Err(Stuck::Call(error)) if error.fault.is_ambiguous() && asked.is_some() && needs_control_plane(record) => batch.failed(Finding::new(
+                &record.record,
+                error.to_string(),
+                "an answer of Route 53's control plane, which is in us-east-1",
+                "move the name by other means and answer `skip`, or answer `retry` once it answers; `kind: takeoverMetric` in the plan does without it",
+            )),
             Err(Stuck::Call(error)) if error.fault.is_ambiguous() => {
                 keep_takeover(world, cx, record).await?;
                 batch.pending(&record.record, "asked to move, and the answer was lost");
@@ -89,6 +96,10 @@ where
         }
     }
     batch.into_progress(world.now(), cx, Pace::Minutes, "moved")
+}
+
+fn needs_control_plane(record: &TrafficRecord) -> bool {
+    matches!(record.method, TrafficMethod::UpsertAlias { .. })
 }
 
 async fn points_at_standby<W>(world: &W, record: &TrafficRecord) -> Result<bool, ActionError>
