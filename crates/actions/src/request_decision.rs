@@ -3,7 +3,7 @@
 //! Converges: a question is put once per run and answered once; the first answer wins, also over silence.
 //! Refuses:   to take silence for consent before a channel has accepted the message.
 //! Leaves behind on failure: the question, which the sweeper and the next call settle.
-//! AWS: dynamodb:BatchGetItem, dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem, sns:Publish, secretsmanager:GetSecretValue,
+//! AWS: dynamodb:BatchGetItem, dynamodb:PutItem, dynamodb:UpdateItem, sns:Publish, secretsmanager:GetSecretValue,
 //!      states:SendTaskSuccess (standby region).
 
 use muster_core::ports::{Answer, Channels, Control, Decisions, Executions, Notes};

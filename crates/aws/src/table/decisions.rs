@@ -43,8 +43,7 @@ impl<X> Aws<X> {
         let key = key(run, name);
         let stands = match self.update(&key, update).await? {
             Conditional::Made(item) => Some(item),
-            Conditional::Stands(Some(item)) => Some(item),
-            Conditional::Stands(None) => self.get(&key).await?,
+            Conditional::Stands(item) => item,
         };
         let read = stands.as_ref().map_or_else(|| Err(Failed::new(CallFault::NotFound, "the question was never put")), read);
         read.map_err(|failed| self.at("dynamodb:UpdateItem", &key).failed(failed))

@@ -136,7 +136,7 @@ enum Wanted<'a> {
 enum Conditional {
     /// It was made: the item as it is now, where DynamoDB was asked for it.
     Made(Item),
-    /// The condition did not hold: the item as it stands; `None` where there is none, or the service does not say.
+    /// The condition did not hold: the item as it stands; `None` where there is none.
     Stands(Option<Item>),
 }
 
@@ -190,18 +190,18 @@ impl<X> Aws<X> {
         let send = async {
             fits(&item)?;
             match put.send().await {
-                Ok(_) => Ok(Conditional::Made(Item::new())),
+                Ok(_) => Ok(None),
                 Err(error) => match error.as_service_error() {
-                    Some(PutItemError::ConditionalCheckFailedException(failed)) => Ok(Conditional::Stands(failed.item().cloned())),
+                    Some(PutItemError::ConditionalCheckFailedException(failed)) => match failed.item() {
+                        Some(stands) => Ok(Some(stands.clone())),
+                        // It was asked for with ALL_OLD: DynamoDB hands it out. Source: API reference of DynamoDB, PutItem.
+                        None => Err(Failed::new(CallFault::Unavailable, "an item stands, and it was not handed out")),
+                    },
                     _ => Err(classify(error)),
                 },
             }
         };
-        match self.books(self.at("dynamodb:PutItem", key), send).await? {
-            Conditional::Made(_) => Ok(None),
-            Conditional::Stands(Some(item)) => Ok(Some(item)),
-            Conditional::Stands(None) => self.get(key).await,
-        }
+        self.books(self.at("dynamodb:PutItem", key), send).await
     }
 
     /// Changes an item under a condition.

@@ -190,14 +190,11 @@ async fn a_question_that_was_put_stands_with_its_token_deadline_and_answer() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_does_not_say_what_stands_is_followed_by_a_read() {
-    let stands = Question { answer: Some(reply("veto")), ..question() };
-    let item = stored_question(&stands);
-    let (silent, wire) =
-        world(move |sent: &Sent| Some(if sent.operation() == "GetItem" { answer(200, json!({ "Item": item })) } else { refused(&Value::Null) }));
-    assert_eq!(silent.ask(&question()).await.unwrap(), stands);
-    assert_eq!(silent.answer(&run().id, "failover", &reply("proceed")).await.unwrap(), stands);
-    assert_eq!(wire.sent().len(), 4);
+async fn a_put_that_is_refused_for_an_item_that_is_not_handed_out_is_tried_again() {
+    let (silent, wire) = world(|_| Some(refused(&Value::Null)));
+    let error = silent.ask(&question()).await.unwrap_err();
+    assert!(error.fault.is_transient(), "{error}");
+    assert_eq!(wire.only().operation(), "PutItem");
 }
 
 #[tokio::test]
@@ -217,9 +214,10 @@ async fn the_first_answer_wins_and_the_first_deadline_stays() {
 
 #[tokio::test]
 async fn a_question_that_was_never_put_cannot_be_answered() {
-    let (world, _) = world(|sent: &Sent| Some(if sent.operation() == "GetItem" { answer(200, "{}") } else { refused(&Value::Null) }));
+    let (world, wire) = world(|sent: &Sent| Some(if sent.operation() == "GetItem" { answer(200, "{}") } else { refused(&Value::Null) }));
     let error = world.answer(&run().id, "failover", &reply("veto")).await.unwrap_err();
     assert_eq!(error.fault, CallFault::NotFound, "{error}");
+    assert_eq!(wire.only().operation(), "UpdateItem");
     assert_eq!(world.read_question(&run().id, "failover").await.unwrap(), None);
 }
 
