@@ -147,9 +147,10 @@ postgresql:
 
 .PHONY: stack-binaries
 stack-binaries:
-	$(STACK_CARGO) build --quiet --locked --package muster-functions
-	$(STACK_CARGO) build --quiet --locked --package muster-cli --features account
-	$(STACK_CARGO) build --quiet --locked --package muster-plan --features authoring --example canonical
+	@echo "compiling the functions and the command: minutes the first time"
+	@$(STACK_CARGO) build --quiet --locked --package muster-functions
+	@$(STACK_CARGO) build --quiet --locked --package muster-cli --features account
+	@$(STACK_CARGO) build --quiet --locked --package muster-plan --features authoring --example canonical
 
 $(BIN)/aws/python: tests/stack/requirements.txt tests/stack/constraints.txt
 	python3 -m venv $(BIN)/aws

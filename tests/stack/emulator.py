@@ -163,6 +163,8 @@ def main() -> None:
     _every(METRICS_SECONDS, world.publish_metrics)
     _every(10, lambda: patches.evaluate_alarms(configuration["regions"]))
     asyncio.run(_serve(int(os.environ["GATEWAY_PORT"])))
+    # Executions that wait for time or for people are threads, which nobody waits for.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,10 @@ def questions(state: State) -> list[dict[str, Any]]:
 
 def decide(state: State, choice: str | None, by: str, reason: str) -> None:
     """Lists what is asked; with an answer, gives it to every question that takes it, as the message says: by the function answer-question."""
-    for question in questions(state):
+    asked = questions(state)
+    if not asked:
+        print("nothing is asked")
+    for question in asked:
         if choice is None or choice not in question["choices"]:
             print(f"{question['run']}  {question['name']}: {' or '.join(question['choices'])}; silence means {question['default']} at {question['deadline']}")
             continue

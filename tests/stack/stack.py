@@ -193,10 +193,22 @@ def stop(directory: Directory) -> None:
         databases.stop(databases.Server(**server))
     shutil.rmtree(state["root"], ignore_errors=True)
     directory.remove()
+    print("ended, and removed")
+
+
+#: What people are asked, by the plan's variant.
+ASKED = {
+    "automatic": ": nothing, unless a phase fails",
+    "holding": "; then `decide skip`, `decide retry` or `decide abort`",
+    "veto": "; within 30 seconds `decide veto`, or else it fails over",
+}
 
 
 def next_steps(state: dict[str, Any]) -> str:
-    command = f"{sys.executable} {os.path.relpath(__file__)}"
+    asked = ASKED[state["variant"]]
+    python = pathlib.Path(sys.executable)
+    python = python.relative_to(PROJECT) if python.is_relative_to(PROJECT) else python
+    command = f"{python} {os.path.relpath(__file__)}"
     return f"""
 The service   {state['urls']['public']}  (names: {state['dns']}; primary {state['addresses']['primary']}, standby {state['addresses']['standby']})
 AWS           {state['endpoint']}  (keys: {KEY} / {SECRET})
@@ -204,13 +216,13 @@ All of it     {state['directory']}/stack.json
 
 Lose the primary region, and let it be noticed:
   {command} dark primary
-  {command} probe              look now, and not at the next full minute
-  {command} alarm              or wait for three bad minutes; or `run`, by hand
+  {command} probe              look now, and not at the next full minute; do it twice, some seconds apart
+  {command} alarm              or `run`, by hand; or do nothing, and wait for three bad minutes
 Watch, decide, and read:
   {command} watch              where the run is
   {command} inbox              what people were told
-  {command} decide             what is asked, and with an answer: the answer
-  {command} reports            what really happened
+  {command} decide             what is asked{asked}
+  {command} reports            what really happened, once it has ended: open report.html
 Then:
   {command} light primary      the primary region comes back
   {command} status
