@@ -136,9 +136,18 @@ local: $(BIN)/aws/python stack-binaries postgresql ## Starts AWS on this machine
 local-stop: $(BIN)/aws/python ## Ends what `make local` started, and removes it
 	@$(STACK) stop
 
+END_TO_END = MUSTER_STACK_PYTHON=$(BIN)/aws/bin/python MUSTER_STACK_TARGET=$(STACK_TARGET)/debug $(STACK_CARGO) test --locked --package muster-tests --test end_to_end --
+
 .PHONY: end-to-end
 end-to-end: $(BIN)/aws/python stack-binaries postgresql ## The real templates and binaries on the local stack, under faults
-	MUSTER_STACK_PYTHON=$(BIN)/aws/bin/python MUSTER_STACK_TARGET=$(STACK_TARGET)/debug CARGO_TARGET_DIR=$(STACK_TARGET) CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_STRIP=true $(CARGO) test --locked --package muster-tests --test end_to_end -- --test-threads 4
+	$(END_TO_END) --test-threads 4
+
+.PHONY: soak
+soak: soak-policies ## What takes too long for every change
+
+.PHONY: soak-policies
+soak-policies: $(BIN)/aws/python stack-binaries postgresql ## Takes each part of each policy away and sees it missed
+	$(END_TO_END) --ignored policies::
 
 # The data checks are made on a real server. Debian's package is installed where it is missing and may be.
 .PHONY: postgresql

@@ -6,5 +6,7 @@
 mod beside_the_rehearsal;
 mod ends;
 mod failover;
+mod policies;
+mod situations;
 mod stack;
 mod starts;

@@ -11,19 +11,22 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use muster_aws::{Aws, Settings};
-use muster_core::Lane;
 use muster_core::ports::{LaneState, RunRegistry};
+use muster_core::{Lane, Timestamp};
 use muster_plan::Plan;
 use serde_json::{Value, json};
 
 /// A run takes one or two minutes; ten times as long is a failure.
 const PATIENCE: Duration = Duration::from_mins(8);
 
-/// A local stack. Dropping it ends every process that it started and removes its files.
+/// A stack's directory. Dropping it ends every process that was started and removes the files, even where the start failed half-way.
+struct Directory(PathBuf);
+
+/// A local stack.
 pub(crate) struct Stack {
-    directory: PathBuf,
+    directory: Directory,
     state: Value,
-    sdk: SdkConfig,
+    pub(crate) sdk: SdkConfig,
     /// The same adapters as the functions have, with an operator's keys.
     pub(crate) aws: Aws,
 }
@@ -39,10 +42,10 @@ pub(crate) struct Ended {
 impl Stack {
     /// Starts a stack with a variant of the plan: `automatic`, `holding` or `veto`. `name` is the test's.
     pub(crate) fn start(variant: &str, name: &str) -> Self {
-        let directory = std::env::temp_dir().join(format!("muster-end-to-end-{}-{name}", std::process::id()));
+        let directory = Directory(std::env::temp_dir().join(format!("muster-end-to-end-{}-{name}", std::process::id())));
         let target = variable("MUSTER_STACK_TARGET");
-        run_stack(&directory, &["start", "--plan", variant, "--target", &target]);
-        let state: Value = serde_json::from_slice(&std::fs::read(directory.join("stack.json")).unwrap()).unwrap();
+        run_stack(&directory.0, &["start", "--plan", variant, "--target", &target]);
+        let state: Value = serde_json::from_slice(&std::fs::read(directory.0.join("stack.json")).unwrap()).unwrap();
         let credentials =
             Credentials::new(text(&state, "/environment/AWS_ACCESS_KEY_ID"), text(&state, "/environment/AWS_SECRET_ACCESS_KEY"), None, None, "test");
         let sdk = SdkConfig::builder()
@@ -69,7 +72,7 @@ impl Stack {
 
     /// Does what an operator does with `stack.py`.
     pub(crate) fn operate(&self, arguments: &[&str]) -> String {
-        run_stack(&self.directory, arguments)
+        run_stack(&self.directory.0, arguments)
     }
 
     /// The plan in force, as it was filled in for this stack.
@@ -78,12 +81,15 @@ impl Stack {
         muster_plan::load("plan.yaml", &text).plan.unwrap()
     }
 
-    /// Puts a changed plan in force.
-    pub(crate) fn push(&self, from: &str, to: &str) {
-        let text = std::fs::read_to_string(self.text("/plan")).unwrap();
-        assert!(text.contains(from), "{from}");
-        let file = self.directory.join("changed.yaml");
-        std::fs::write(&file, text.replacen(from, to, 1)).unwrap();
+    /// Puts a changed plan in force: each first text is replaced by the second.
+    pub(crate) fn push(&self, changes: &[(&str, &str)]) {
+        let mut text = std::fs::read_to_string(self.text("/plan")).unwrap();
+        for (from, to) in changes {
+            assert!(text.contains(from), "{from}");
+            text = text.replacen(from, to, 1);
+        }
+        let file = self.directory.0.join("changed.yaml");
+        std::fs::write(&file, text).unwrap();
         let muster = PathBuf::from(variable("MUSTER_STACK_TARGET")).join("muster");
         let pushed = Command::new(muster).args(["push", "--yes", "--stack", "muster-live"]).arg(&file).envs(self.environment()).output().unwrap();
         assert!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
@@ -143,6 +149,8 @@ impl Stack {
     /// Waits for an execution's end.
     pub(crate) async fn end_of(&self, arn: &str) -> Ended {
         let began = Instant::now();
+        // Some are over in a moment.
+        let mut pause = Duration::from_millis(30);
         loop {
             let described = self.step_functions().describe_execution().execution_arn(arn).send().await.unwrap();
             if described.status != ExecutionStatus::Running {
@@ -151,7 +159,8 @@ impl Stack {
                 return Ended { arn: arn.to_owned(), status: described.status, output, error };
             }
             assert!(began.elapsed() < PATIENCE, "still running: {:?}", self.entered(arn).await);
-            pause().await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(500));
         }
     }
 
@@ -209,8 +218,14 @@ impl Stack {
 
     /// Calls of functions that reached AWS: of one action, with their faults.
     pub(crate) fn calls(&self, action: &str) -> Vec<Value> {
-        let all = self.control("/calls?since=0", None);
-        all["calls"].as_array().unwrap().iter().filter(|call| call["action"] == action).cloned().collect()
+        self.calls_since(Timestamp::from_millis(0)).into_iter().filter(|call| call["action"] == action).collect()
+    }
+
+    /// Every call that reached AWS since an instant.
+    pub(crate) fn calls_since(&self, instant: Timestamp) -> Vec<Value> {
+        let millis = instant.as_millis();
+        let all = self.control(&format!("/calls?since={}.{:03}", millis / 1_000, millis % 1_000), None);
+        all["calls"].as_array().unwrap().clone()
     }
 
     /// Lets the next call of an action go wrong: `applied`, `lost`, `throttled`, `kill`.
@@ -218,8 +233,8 @@ impl Stack {
         self.control("/fault", Some(&json!({ "kind": kind, "action": action })));
     }
 
-    /// The stack's own interface.
-    fn control(&self, path: &str, body: Option<&Value>) -> Value {
+    /// The stack's own interface: tests/stack/control.py.
+    pub(crate) fn control(&self, path: &str, body: Option<&Value>) -> Value {
         let address = self.text("/control").replace("http://", "");
         let mut stream = TcpStream::connect(&address).unwrap();
         let body = body.map(Value::to_string);
@@ -234,20 +249,21 @@ impl Stack {
         serde_json::from_str(content).unwrap()
     }
 
-    fn step_functions(&self) -> aws_sdk_sfn::Client {
+    /// Step Functions, with an operator's keys.
+    pub(crate) fn step_functions(&self) -> aws_sdk_sfn::Client {
         aws_sdk_sfn::Client::new(&self.sdk)
     }
 }
 
-impl Drop for Stack {
+impl Drop for Directory {
     fn drop(&mut self) {
         if std::thread::panicking()
-            && let Ok(log) = std::fs::read_to_string(self.directory.join("emulator.log"))
+            && let Ok(log) = std::fs::read_to_string(self.0.join("emulator.log"))
         {
             let lines: Vec<&str> = log.lines().collect();
             eprintln!("the end of the emulators' log:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
         }
-        run_stack(&self.directory, &["stop"]);
+        run_stack(&self.0, &["stop"]);
     }
 }
 

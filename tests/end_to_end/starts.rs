@@ -19,7 +19,7 @@ fn an_alarm_that_comes_twice_and_a_person_who_comes_late_join_the_run_that_is_op
         let by_hand = stack.end_of(&stack.start_flow(&stack.order()).await).await;
         assert_eq!(by_hand.output["verdict"], "joined", "{} {}", by_hand.output, by_hand.error);
         // A plan that is pushed meanwhile is for the next run.
-        stack.push("rto: 30m", "rto: 31m");
+        stack.push(&[("rto: 30m", "rto: 31m")]);
         let ended = stack.end_of(&first).await;
         assert_moved(&stack, &ended).await;
         for other in stack.executions().await.into_iter().filter(|arn| *arn != first) {

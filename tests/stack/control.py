@@ -8,6 +8,17 @@
     POST /kill   {"function": "..."}   kills the function's process, if it is at work
     POST /clear  {}                    no more faults
     POST /event  {"alarm": "...", "region": "..."}     the alarm's event once more: delivery is at least once
+    POST /chat   {"text": "..."}       the webhook of the plan's chat; GET /chat gives what it was told, once
+
+and, for tests of policies (trials.py):
+
+    GET  /roles                        each role with a policy of its own: for whom, and its policies
+    POST /policy {"role": "...", "name": "...", "document": {...}}     another policy, in force at once
+    POST /still  {}                    schedules and alarms rest
+    POST /keep   {"name": "..."}       the estate and Muster's memory are kept under a name; POST /restore {"name"} brings them back
+    POST /invoke {"function": "...", "region": "...", "event": {...}}  one invocation by a fresh process: {"failed", "answer"}
+    POST /tick   {"machine": "..."}    the schedule of a state machine comes round now
+    POST /unheard {"alarm": "...", "region": "...", "seconds": 200}    an alarm that stands for so long, and whose event was lost
 """
 
 import json
@@ -20,7 +31,8 @@ from typing import Any
 
 import gate
 import patches
-from ministack.core import responses
+import roles
+import trials
 
 Answer = dict[str, Any]
 
@@ -28,8 +40,12 @@ Answer = dict[str, Any]
 def serve(port: int, state: Callable[[], Answer], dark: Callable[[str], None], light: Callable[[str], None]) -> ThreadingHTTPServer:
     """The server, bound; the caller runs `serve_forever` in a thread."""
     changing = threading.Lock()
+    chat: list[str] = []
 
     def post(path: str, asked: dict[str, Any]) -> Answer:
+        if path == "/chat":
+            chat.append(asked["text"])
+            return {}
         with changing:
             if path == "/dark":
                 dark(asked["region"])
@@ -42,12 +58,16 @@ def serve(port: int, state: Callable[[], Answer], dark: Callable[[str], None], l
             elif path == "/kill":
                 return {"killed": gate.kill(asked["function"])}
             elif path == "/event":
-                responses.set_request_account_id(patches.ACCOUNT)
-                responses.set_request_region(asked["region"])
+                patches.act_in(asked["region"])
                 patches.announce_alarm(asked["alarm"], "OK", "ALARM", asked.get("reason", "delivered again"))
             else:
-                raise KeyError(path)
+                return trials.VERBS[path](asked) or {}
         return state()
+
+    def told() -> Answer:
+        heard = chat[:]
+        del chat[: len(heard)]
+        return {"told": heard}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -56,7 +76,7 @@ def serve(port: int, state: Callable[[], Answer], dark: Callable[[str], None], l
                 since = float(urllib.parse.parse_qs(url.query).get("since", ["0"])[0])
                 self._send(200, {"calls": [asdict(call) for call in list(gate.gate.calls) if call.at >= since]})
             else:
-                self._send(200, state())
+                self._send(200, {"/roles": roles.listed, "/chat": told}.get(url.path, state)())
 
         def do_POST(self) -> None:
             try:

@@ -173,6 +173,10 @@ def is_running(server: Server) -> bool:
     return (pathlib.Path(server.directory) / "postmaster.pid").exists()
 
 
+def is_standby(server: Server) -> bool:
+    return (pathlib.Path(server.directory) / "standby.signal").exists()
+
+
 def lag_seconds(server: Server) -> float | None:
     """What CloudWatch calls ReplicaLag: how old the newest replayed transaction is. A primary has none, and neither has a
     replica whose source is gone: the metric stops."""

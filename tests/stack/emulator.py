@@ -26,7 +26,8 @@ import forwarder
 import gate
 import names
 import patches
-from ministack.core import responses
+import roles
+import trials
 from ministack.services import cloudwatch, ssm
 
 #: What moto answers, behind ministack's authentication and authorisation.
@@ -66,8 +67,7 @@ class World:
     def _database(self, where: dict[str, Any]) -> Any:
         # A workload is told its database's host; the port is the engine's.
         def endpoint() -> str:
-            responses.set_request_account_id(patches.ACCOUNT)
-            responses.set_request_region(where["region"])
+            patches.act_in(where["region"])
             parameter = ssm._parameters.get(where["parameter"])
             return f"{parameter['Value']}:{self.servers[0].port}" if parameter else ""
 
@@ -112,8 +112,7 @@ class World:
 
     def _record(self, region: str, *datum: Any) -> None:
         if region not in gate.gate.dark:
-            responses.set_request_account_id(patches.ACCOUNT)
-            responses.set_request_region(region)
+            patches.act_in(region)
             cloudwatch.record_metric(*datum)
 
 
@@ -148,6 +147,8 @@ def main() -> None:
     configuration = json.loads(pathlib.Path(sys.argv[1]).read_text())
     patches.apply()
     authorisation.apply()
+    roles.apply()
+    trials.apply()
     gate.apply()
     for service in FORWARDED:
         app.SERVICE_HANDLERS[service] = _forward

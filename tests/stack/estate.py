@@ -52,13 +52,13 @@ def make_names(account: Account, plan: Plan, addresses: dict[str, str]) -> Names
     return Names(zone, health_check)
 
 
-def make(account: Account, plan: Plan, servers: dict[str, databases.Server], images: dict[str, str]) -> None:
-    """Everything else. The standby's groups start empty; the primary's are as large as the standby's are to be."""
+def make(account: Account, plan: Plan, servers: dict[str, databases.Server], images: dict[str, str], webhook: str) -> None:
+    """Everything else. The standby's groups start empty; the primary's are as large as the standby's are to be. `webhook` hears what chats are told."""
     _databases(account, plan)
     _caches(account, plan)
     _compute(account, plan, images)
     _configuration(account, plan, servers)
-    _channels(account, plan)
+    _channels(account, plan, webhook)
 
 
 def _regions(plan: Plan) -> tuple[str, str]:
@@ -137,8 +137,10 @@ def inbox(name: str) -> str:
     return f"{name}-inbox"
 
 
-def _channels(account: Account, plan: Plan) -> None:
+def _channels(account: Account, plan: Plan, webhook: str) -> None:
     region = plan["regions"]["standby"]
+    for secret in sorted({channel["via"]["address"]["secret"] for channel in plan["people"]["channels"] if channel["via"]["kind"] == "webhook"}):
+        account.client("secretsmanager", region).create_secret(Name=secret, SecretString=webhook, Tags=tags(plan))
     sns, sqs = account.client("sns", region), account.client("sqs", region)
     for topic in sorted({channel["via"]["topic"] for channel in plan["people"]["channels"] if channel["via"]["kind"] == "sns"}):
         name = topic.rsplit(":", 1)[-1]

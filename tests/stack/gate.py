@@ -4,6 +4,7 @@ Only functions meet them (their keys are temporary, and begin with ASIA): whoeve
 """
 
 import asyncio
+import contextvars
 import os
 import signal
 import threading
@@ -11,6 +12,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import cbor2
 from ministack import app
 from ministack.core import iam_actions, lambda_runtime, router
 from ministack.services import sts
@@ -39,7 +41,7 @@ class Fault:
 
 @dataclass
 class Call:
-    """One request that reached AWS."""
+    """One request that reached AWS. `denied` is the first action that IAM did not allow of it."""
 
     at: float
     action: str
@@ -47,6 +49,7 @@ class Call:
     caller: str
     status: int
     fault: str | None = None
+    denied: str | None = None
 
 
 @dataclass
@@ -79,6 +82,8 @@ class Gate:
 
 
 gate = Gate()
+#: What IAM denied of the present request; authorisation.py adds to it.
+denials: contextvars.ContextVar[list[str]] = contextvars.ContextVar("denials")
 
 
 def caller_of(headers: dict[str, str], query: dict[str, list[str]]) -> str:
@@ -99,6 +104,11 @@ def processes() -> list[dict[str, Any]]:
     ]
 
 
+def retire(function: str, region: str) -> None:
+    """Ends the idle processes of a function: the next call of it starts afresh, and remembers nothing."""
+    lambda_runtime.invalidate_worker(function, region=region)
+
+
 def kill(function: str) -> list[int]:
     """Kills the busy processes of the functions whose name ends so; returns their ids."""
     doomed = [process["pid"] for process in processes() if process["function"].endswith(function) and process["busy"]]
@@ -107,7 +117,10 @@ def kill(function: str) -> list[int]:
     return doomed
 
 
-def _refused(service: str) -> tuple[int, dict[str, str], bytes]:
+def _refused(service: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+    if "cbor" in headers.get("content-type", ""):
+        refusal = {"__type": "ThrottlingException", "message": "Rate exceeded"}
+        return 400, {"Content-Type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}, cbor2.dumps(refusal)
     if "xml" in iam_actions._SERVICE_PROTOCOL.get(service, "json"):
         body = b"<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>"
         return 400, {"Content-Type": "text/xml"}, body
@@ -131,11 +144,13 @@ def apply() -> None:
         if fault is not None and fault.kind in ("lost", "throttled"):
             gate.record(Call(time.time(), action, region, caller, 0, fault.kind))
             if fault.kind == "throttled":
-                return _refused(service)
+                return _refused(service, headers)
             await asyncio.sleep(SILENCE_SECONDS)
             return 503, {}, b""
+        denied: list[str] = []
+        denials.set(denied)
         answer = await dispatch(method, path, headers, body, query, request_id)
-        gate.record(Call(time.time(), action, region, caller, answer[0], fault.kind if fault else None))
+        gate.record(Call(time.time(), action, region, caller, answer[0], fault.kind if fault else None, next(iter(denied), None)))
         if fault is not None:
             if fault.kind == "kill":
                 kill(caller.removeprefix("function "))

@@ -9,7 +9,6 @@ import time
 from typing import Any
 
 import patches
-from ministack.core import responses
 from ministack.services import cloudwatch
 from moto.route53.models import route53_backends
 
@@ -27,8 +26,7 @@ def is_healthy(identity: str | None) -> bool:
     alarm_name = getattr(check, "alarm_identifier", None)
     if check is None or alarm_name is None:
         return True
-    responses.set_request_account_id(patches.ACCOUNT)
-    responses.set_request_region(alarm_name["Region"])
+    patches.act_in(alarm_name["Region"])
     alarm = cloudwatch._alarms.get(alarm_name["Name"])
     # The newest period may not have data yet.
     verdicts = patches.alarm_periods(alarm, int(alarm.get("EvaluationPeriods") or 1) + 1, time.time()) if alarm else []

@@ -106,13 +106,15 @@ def deaf(state: State) -> None:
 
 
 def inbox(state: State) -> None:
-    """What people were told."""
+    """What people were told: on call, then in the chat."""
     sqs = account_of(state).client("sqs", state["regions"]["standby"])
     while messages := sqs.receive_message(QueueUrl=state["inbox"], MaxNumberOfMessages=10).get("Messages"):
         for message in messages:
             told = json.loads(message["Body"])
             print(f"{told['Timestamp']}  {told.get('Subject')}\n{told['Message']}\n")
             sqs.delete_message(QueueUrl=state["inbox"], ReceiptHandle=message["ReceiptHandle"])
+    for text in control(state, "/chat")["told"]:
+        print(f"chat  {text}\n")
 
 
 def logs(state: State, function: str) -> None:

@@ -29,6 +29,12 @@ from moto.servicequotas.models import ServiceQuotasBackend
 ACCOUNT = "123456789012"
 
 
+def act_in(region: str) -> None:
+    """What this thread does with the emulators from here on, it does in this region."""
+    responses.set_request_account_id(ACCOUNT)
+    responses.set_request_region(region)
+
+
 # RDS: instances that are real servers
 
 #: instance identifier -> the server that it is, and its groups when clients may connect
@@ -104,8 +110,10 @@ def _rds() -> None:
 
 def _promote(backend: Any, database: Any) -> None:
     time.sleep(1)
+    if database.status != "modifying" or not database.is_replica:
+        return  # Undone meanwhile: see memory.py.
     server = _servers.get(database.db_instance_identifier)
-    if server is not None:
+    if server is not None and databases.is_standby(server):
         databases.promote(server)
     source = database.source_db_instance_identifier
     database.is_replica, database.source_db_instance_identifier = False, None
@@ -125,13 +133,13 @@ def _reboot(database: Any) -> None:
 
 # ElastiCache: global datastores, which moto has not
 
-_datastores: dict[str, dict[str, Any]] = {}
+datastores: dict[str, dict[str, Any]] = {}
 
 
 def create_global_datastore(name: str, primary: tuple[str, str], secondary: tuple[str, str]) -> None:
     """A global datastore of two replication groups, each (region, group)."""
     members = [(primary, "PRIMARY"), (secondary, "SECONDARY")]
-    _datastores[name] = {
+    datastores[name] = {
         "GlobalReplicationGroupId": name,
         "GlobalReplicationGroupDescription": name,
         "Status": "available",
@@ -161,9 +169,9 @@ def _global_datastores() -> None:
     # DescribeGlobalReplicationGroups lists the members only where it is asked to; an unknown id is a fault.
     def describe_global_replication_groups(self: Any) -> ActionResult:
         name = self._get_param("GlobalReplicationGroupId")
-        if name is not None and name not in _datastores:
+        if name is not None and name not in datastores:
             raise _NoSuchDatastore()
-        found = [copy.deepcopy(store) for known, store in sorted(_datastores.items()) if name in (None, known)]
+        found = [copy.deepcopy(store) for known, store in sorted(datastores.items()) if name in (None, known)]
         if not self._get_bool_param("ShowMemberInfo", False):
             for store in found:
                 store.pop("Members")
@@ -172,7 +180,7 @@ def _global_datastores() -> None:
     # FailoverGlobalReplicationGroup is called in the region that is to become the primary; the datastore is `modifying` meanwhile.
     # A second call is refused until it is `available`. Source: the ElastiCache API reference.
     def failover_global_replication_group(self: Any) -> ActionResult:
-        store = _datastores.get(self._get_param("GlobalReplicationGroupId"))
+        store = datastores.get(self._get_param("GlobalReplicationGroupId"))
         if store is None:
             raise _NoSuchDatastore()
         if store["Status"] not in ("available", "primary-only"):
@@ -226,13 +234,15 @@ def _route53() -> None:
 
 # EC2: versions of launch templates
 
+#: Region, template and client token -> the answer that was given
+template_tokens: dict[str, ActionResult] = {}
+
 
 def _launch_templates() -> None:
     template: Any = launch_templates.LaunchTemplate
     version: Any = launch_templates.LaunchTemplateVersion
     response: Any = launch_template_responses.LaunchTemplates
     created, respond = template.create_version, response.create_launch_template_version
-    tokens: dict[str, ActionResult] = {}
 
     # A new version is its source version with what the request changes. Source: the EC2 API reference, CreateLaunchTemplateVersion.
     # A repeated call with the same client token returns the same version. (moto takes neither into account.)
@@ -241,9 +251,9 @@ def _launch_templates() -> None:
         known = f"{self.region}/{self._get_param('LaunchTemplateName') or self._get_param('LaunchTemplateId')}/{token}"
         if token is None:
             return versioned(self)
-        if known not in tokens:
-            tokens[known] = versioned(self)
-        return tokens[known]
+        if known not in template_tokens:
+            template_tokens[known] = versioned(self)
+        return template_tokens[known]
 
     def versioned(self: Any) -> ActionResult:
         source = self._get_param("SourceVersion")
@@ -373,8 +383,7 @@ def announce_alarm(name: str, old: str, new: str, reason: str) -> None:
 def evaluate_alarms(regions: list[str]) -> None:
     """Every alarm of these regions, once: AWS does it by itself, whether or not anything was published."""
     for region in regions:
-        responses.set_request_account_id(ACCOUNT)
-        responses.set_request_region(region)
+        act_in(region)
         cloudwatch._evaluate_all_alarms()
 
 

@@ -72,7 +72,7 @@ def start(directory: Directory, variant: str, target: pathlib.Path, waits: float
     made = estate.make_names(account, plan, ADDRESSES)
     variables |= {"ZONE": made.zone, "HEALTH_CHECK": made.health_check, "STANDBY_IMAGE": images[regions["standby"]]}
     plan = read_plan()
-    estate.make(account, plan, {regions["primary"]: primary, regions["standby"]: standby}, images)
+    estate.make(account, plan, {regions["primary"]: primary, regions["standby"]: standby}, images, f"http://127.0.0.1:{ports['control']}/chat")
     say(began, f"the estate of {plan['service']}, in {regions['primary']} and {regions['standby']}")
 
     state = directory.write(
@@ -83,7 +83,7 @@ def start(directory: Directory, variant: str, target: pathlib.Path, waits: float
     )
     if only_estate:
         return state
-    state = install(directory, account, target, regions)
+    state = install(directory, account, target, regions, made.zone)
     say(began, f"{STACK} in {regions['standby']}, {WITNESS} in {regions['witness']}, by change set")
     push(state, target)
     say(began, f"the plan of {plan['service']} is in force")
@@ -158,7 +158,7 @@ def emulate(
     raise SystemExit(f"the emulators do not answer: see {directory.path}/emulator.log")
 
 
-def install(directory: Directory, account: Account, target: pathlib.Path, regions: dict[str, str]) -> dict[str, Any]:
+def install(directory: Directory, account: Account, target: pathlib.Path, regions: dict[str, str], zone: str) -> dict[str, Any]:
     """The stack of the standby region, and its witness."""
     here = {"DnsServer": directory.read()["dns"], "Architecture": "arm64" if platform.machine() == "aarch64" else "x86_64"}
     outputs: dict[str, dict[str, str]] = {}
@@ -167,7 +167,7 @@ def install(directory: Directory, account: Account, target: pathlib.Path, region
         account.client("s3", region).create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
         template = deploy.package(account, region, bucket, PROJECT / file, target)
         if stack == STACK:
-            parameters = {"PrimaryRegion": regions["primary"], "AlarmPrefix": "basecoat-"}
+            parameters = {"PrimaryRegion": regions["primary"], "AlarmPrefix": "basecoat-", "HostedZoneArns": f"arn:aws:route53:::hostedzone/{zone}"}
         else:
             home = outputs[STACK]
             parameters = {"HomeRegion": regions["standby"], "HomeStack": STACK, "Table": home["Table"], "Bucket": home["Bucket"]}
