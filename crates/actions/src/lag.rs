@@ -74,6 +74,7 @@ pub(crate) fn lag_query(replica: &str, since: Timestamp) -> MetricQuery {
         name: "ReplicaLag".into(),
         dimensions: [("DBInstanceIdentifier".to_owned(), replica.to_owned())].into(),
         statistic: "Maximum".into(),
+        period: Duration::from_mins(1),
         since,
     }
 }

@@ -149,14 +149,7 @@ where
     let held_for = check.held_for.unwrap_or(Duration::ZERO);
     let period = check.period.unwrap_or(PERIOD);
     let since = cx.now.before(held_for.saturating_add(period).saturating_add(period));
-    let query = |metric: &str| MetricQuery {
-        namespace: check.namespace.as_str().into(),
-        name: metric.into(),
-        dimensions: check.dimensions.clone(),
-        statistic: check.statistic.as_str().into(),
-        since,
-    };
-    let queries: Vec<MetricQuery> = std::iter::once(check.metric.as_str()).chain(check.share_of.as_deref()).map(query).collect();
+    let queries = queries(check, since);
     let series = match world.read_metrics(cx.plan.regions.get(check.region), &queries).await {
         Ok(series) => series,
         Err(error) if error.fault.is_transient() && cx.elapsed() <= PATIENCE => return batch.pending(&check.name, "could not look"),
@@ -166,6 +159,19 @@ where
     let (seen, passed) = decide(check, &values, cx.since, cx.now);
     let patience = PATIENCE.saturating_add(held_for.times(3));
     conclude(cx, Look { name: check.name.as_str(), seen, wanted: wanted(check), passed, patience }, batch);
+}
+
+/// The metric, and the one that it is a share of: in the check's own period, by which both are compared.
+fn queries(check: &MetricCheck, since: Timestamp) -> Vec<MetricQuery> {
+    let query = |metric: &str| MetricQuery {
+        namespace: check.namespace.as_str().into(),
+        name: metric.into(),
+        dimensions: check.dimensions.clone(),
+        statistic: check.statistic.as_str().into(),
+        period: check.period.unwrap_or(PERIOD),
+        since,
+    };
+    std::iter::once(check.metric.as_str()).chain(check.share_of.as_deref()).map(query).collect()
 }
 
 /// The values that are compared: the metric's own, or its share of another metric in each period that has both.
@@ -367,6 +373,14 @@ mod tests {
         assert_eq!(values(&check, &[Vec::new()], NOW.before(Duration::from_mins(1)), NOW), [minutes_ago(0, 0)]);
         let other = MetricCheck { metric: "TargetResponseTime".into(), ..check };
         assert_eq!(values(&other, &[Vec::new()], NOW.before(Duration::from_mins(1)), NOW), [], "no other metric is taken for zero");
+    }
+
+    #[test]
+    fn a_metric_is_asked_for_in_the_checks_own_period() {
+        let periods = |check: &MetricCheck| queries(check, NOW).iter().map(|query| query.period).collect::<Vec<_>>();
+        let own = MetricCheck { period: Some(Duration::from_mins(5)), ..check(Some("0.1%"), None, true) };
+        assert_eq!(periods(&own), [Duration::from_mins(5); 2], "the metric, and what it is a share of");
+        assert_eq!(periods(&check(Some("0.1%"), None, false)), [PERIOD]);
     }
 
     #[test]

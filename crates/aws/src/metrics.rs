@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDatum, MetricStat, StatusCode};
 use aws_smithy_types::DateTime;
 use muster_core::ports::{Control, Datapoint, Ledger, MetricQuery, MetricWriter, Metrics};
-use muster_core::{CallError, CallFault, Clock, Duration, Region, Timestamp};
+use muster_core::{CallError, CallFault, Clock, Region, Timestamp};
 
 use crate::Aws;
 use crate::call::Target;
@@ -13,8 +13,6 @@ use crate::failure::{Failed, classify};
 
 /// Source: the API reference of CloudWatch, GetMetricData ("up to 500 different metrics").
 const QUERIES: usize = 500;
-const PERIOD: Duration = Duration::from_mins(1);
-const PERIOD_SECONDS: i32 = 60;
 
 impl<X> Metrics for Aws<X> {
     async fn read_metrics(&self, region: &Region, queries: &[MetricQuery]) -> Result<Vec<Vec<Datapoint>>, CallError> {
@@ -73,7 +71,8 @@ fn id(index: usize) -> String {
 
 fn asked(index: usize, query: &MetricQuery) -> MetricDataQuery {
     let metric = Metric::builder().namespace(&*query.namespace).metric_name(&*query.name).set_dimensions(Some(dimensions(&query.dimensions))).build();
-    let statistic = MetricStat::builder().metric(metric).period(PERIOD_SECONDS).stat(&*query.statistic).build();
+    let period = i32::try_from(query.period.as_secs_ceil()).unwrap_or(i32::MAX);
+    let statistic = MetricStat::builder().metric(metric).period(period).stat(&*query.statistic).build();
     MetricDataQuery::builder().id(id(index)).metric_stat(statistic).return_data(true).build()
 }
 
@@ -120,8 +119,8 @@ impl Answer {
 
 /// CloudWatch dates a datapoint at the beginning of its period. The present period ends with the present: a figure from it is dated now.
 fn datapoint(query: &MetricQuery, began: DateTime, value: f64, now: Timestamp) -> Option<Datapoint> {
-    let ends = Timestamp::from_millis(began.to_millis().ok()?).after(PERIOD);
-    // A sum over a part of a minute is not yet the minute's.
+    let ends = Timestamp::from_millis(began.to_millis().ok()?).after(query.period);
+    // A sum over a part of a period is not yet the period's.
     let is_count = matches!(&*query.statistic, "Sum" | "SampleCount");
     if !value.is_finite() || ends < query.since || (is_count && ends > now) {
         return None;

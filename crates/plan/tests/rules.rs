@@ -95,6 +95,8 @@ const CASES: &[Case] = &[
     ("nobody who may decide", &[("decide: [VP Engineering]", "decide: []")], &["nobody-decides"]),
     ("no look through the public name", &[(HEALTH, "  - {kind: http, name: health, url: \"https://shop-lb.us-west-2.elb.amazonaws.com/health\", via: standby}")], &["unverified-end"]),
     ("a metric with two thresholds", &[(HEALTH, "  - {kind: http, name: health, url: \"https://shop.example.com/health\", via: public}\n  - {kind: metric, name: errors, namespace: a, metric: b, statistic: Sum, below: 0.1%, equals: 0}")], &["no-threshold"]),
+    ("a period that CloudWatch does not have", &[(HEALTH, "  - {kind: http, name: health, url: \"https://shop.example.com/health\", via: public}\n  - {kind: metric, name: errors, namespace: a, metric: b, statistic: Sum, period: 90s, equals: 0}")], &["no-such-period"]),
+    ("periods that CloudWatch has", &[(HEALTH, "  - {kind: http, name: health, url: \"https://shop.example.com/health\", via: public}\n  - {kind: metric, name: errors, namespace: a, metric: b, statistic: Sum, period: 10s, equals: 0}\n  - {kind: metric, name: more, namespace: a, metric: b, statistic: Sum, period: 5m, equals: 0}")], &[]),
     // Drills
     ("a live drill that never comes back", &[("on: clone, duration", "on: live, duration")], &["drill-unprotects", "wrong-finish", "wrong-finish"]),
     ("a drill on clones that fails back", &[("pass: {rto: 1h}", "pass: {rto: 1h}, finish: failBack")], &["wrong-finish"]),

@@ -1,3 +1,4 @@
+use muster_core::Duration;
 use serde_json::{Value, json};
 
 use super::*;
@@ -9,6 +10,7 @@ fn query(name: &str, statistic: &str, since: Timestamp) -> MetricQuery {
         name: name.into(),
         dimensions: [("DBInstanceIdentifier".to_owned(), "replica".to_owned())].into(),
         statistic: statistic.into(),
+        period: Duration::from_mins(1),
         since,
     }
 }
@@ -54,6 +56,19 @@ async fn a_datapoint_is_dated_at_the_end_of_its_period_and_counted_in_thousandth
         assert!(sent.body.contains(wanted), "{wanted}");
     }
     assert!(sent.uri.ends_with("/operation/GetMetricData"), "{}", sent.uri);
+}
+
+#[tokio::test]
+async fn a_period_is_asked_for_as_it_is_wanted_and_a_datapoint_is_dated_at_its_end() {
+    let of_five_minutes = MetricQuery { period: Duration::from_mins(5), ..query("HTTPCode_Target_5XX_Count", "Sum", at_second(600)) };
+    let page = json!({ "MetricDataResults": [result("q0", "Complete", &[(600, 7.0), (900, 8.0)]), result("q1", "Complete", &[(900, 1.0)])] });
+    let (series, sent) = read(&[of_five_minutes, query("ReplicaLag", "Maximum", at_second(600))], vec![page]).await;
+    let counts = vec![Datapoint { at: at_second(900), milli: 7_000 }, Datapoint { at: at_second(1_200), milli: 8_000 }];
+    assert_eq!(series.unwrap(), [counts, vec![Datapoint { at: at_second(960), milli: 1_000 }]]);
+    // In CBOR, 300 is 19 01 2C and 60 is 18 3C.
+    for period in ["Period\u{19}\u{1}\u{2c}", "Period\u{18}\u{3c}"] {
+        assert!(sent[0].body.contains(period), "{:?}", sent[0].body);
+    }
 }
 
 #[tokio::test]

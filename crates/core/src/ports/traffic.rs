@@ -16,6 +16,8 @@ pub struct MetricQuery {
     pub dimensions: BTreeMap<String, String>,
     /// The statistic, such as `Average` or `p99`.
     pub statistic: Arc<str>,
+    /// What one datapoint stands for: 1, 5, 10, 20 or 30 seconds, or whole minutes. Source: the API reference of CloudWatch, MetricStat.
+    pub period: Duration,
     /// From when; until now.
     pub since: Timestamp,
 }

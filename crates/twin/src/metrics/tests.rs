@@ -25,7 +25,14 @@ fn region(name: &str) -> Region {
 fn asked(twin: &Rc<Twin>, place: &str, namespace: &str, name: &str, statistic: &str, minutes: u64) -> Vec<i64> {
     let since = twin.now().before(muster_core::Duration::from_mins(minutes));
     let dimensions = [("CacheClusterId".to_owned(), "sessions-dr-001".to_owned())].into();
-    let query = MetricQuery { namespace: namespace.into(), name: name.into(), dimensions, statistic: statistic.into(), since };
+    let query = MetricQuery {
+        namespace: namespace.into(),
+        name: name.into(),
+        dimensions,
+        statistic: statistic.into(),
+        period: muster_core::Duration::from_mins(1),
+        since,
+    };
     twin.look(|estate| estate.metric(&region(place), &query)).into_iter().map(|Datapoint { milli, .. }| milli).collect()
 }
 

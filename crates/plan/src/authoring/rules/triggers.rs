@@ -126,5 +126,20 @@ fn thresholds(plan: &Plan, findings: &mut Findings<'_>) {
                 "write exactly one of `below`, `above` and `equals`",
             );
         }
+        if let Some(period) = metric.period.filter(|period| !is_a_period(*period)) {
+            findings.error(
+                "no-such-period",
+                &format!("{at}/period"),
+                format!("CloudWatch has no datapoints of {period}"),
+                "write 1s, 5s, 10s, 20s, 30s, or whole minutes",
+            );
+        }
     }
+}
+
+/// Source: the API reference of CloudWatch, MetricStat.
+fn is_a_period(period: Duration) -> bool {
+    const SHORT: [u64; 5] = [1_000, 5_000, 10_000, 20_000, 30_000];
+    let millis = period.as_millis();
+    SHORT.contains(&millis) || (millis > 0 && millis.is_multiple_of(60_000))
 }
