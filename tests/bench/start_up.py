@@ -31,7 +31,6 @@ ENVIRONMENT = {
     "MUSTER_BUCKET": "bucket",
     "MUSTER_HOME_REGION": "us-west-2",
     "MUSTER_FLOW_ARN_PREFIX": "arn:aws:states:us-west-2:123456789012:stateMachine:bench-",
-    "MUSTER_MODE": "live",
 }
 
 
