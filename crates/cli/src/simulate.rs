@@ -48,6 +48,8 @@ struct Tally {
     wrong: u64,
     /// The wrong ends, by what was seen: how often, and the first of each.
     told: Vec<Wrong>,
+    /// Trials a second.
+    rate: f64,
 }
 
 struct Wrong {
@@ -78,20 +80,18 @@ pub(crate) fn run(arguments: &Simulate) -> Result<Ending, Stop> {
     let mut results = Vec::new();
     let mut good = true;
     for subject in &subjects {
-        let began = std::time::Instant::now();
         let tally = if arguments.every_call || arguments.every_death {
             systematic(subject, arguments, threads)?
         } else {
             random(subject, arguments.seed.unwrap_or(SEED), arguments.runs.map_or(RUNS, Into::into), threads)?
         };
         let is_systematic = arguments.every_call || arguments.every_death;
-        let rate = tally.trials as f64 / began.elapsed().as_secs_f64().max(0.001);
         good &= tally.wrong == 0;
         if arguments.json {
             results.push(as_json(subject, &tally));
         } else {
             output::result(&summary(subject, &tally, is_systematic))?;
-            output::note(&format!("{}\n", paint(QUIET, &format!("      {rate:.0} a second"))))?;
+            output::note(&format!("{}\n", paint(QUIET, &format!("      {:.0} a second", tally.rate))))?;
             for wrong in &tally.told {
                 output::note(&tell(subject, wrong, is_systematic)?)?;
             }
@@ -122,6 +122,7 @@ fn random(subject: &Subject, first: u64, runs: u64, threads: usize) -> Result<Ta
         bar.set_message(format!(", {}", count(tally.wrong, "violation")));
     };
     rehearse_many(&subject.plan, seeds, threads, scenario, fold).map_err(|problems| broken_machine(&problems))?;
+    tally.rate = tally.trials as f64 / bar.elapsed().as_secs_f64().max(0.001);
     bar.finish_and_clear();
     Ok(tally)
 }
@@ -155,6 +156,7 @@ fn systematic(subject: &Subject, arguments: &Simulate, threads: usize) -> Result
     };
     rehearse_many(&subject.plan, 0..trials.len() as u64, threads, |index| trials[index as usize].scenario.clone(), fold)
         .map_err(|problems| broken_machine(&problems))?;
+    tally.rate = tally.trials as f64 / bar.elapsed().as_secs_f64().max(0.001);
     bar.finish_and_clear();
     Ok(tally)
 }
