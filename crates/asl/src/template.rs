@@ -1,8 +1,12 @@
 //! A field of a state that may hold expressions anywhere inside it.
 
+use std::rc::Rc;
+
+use jsonata_core::value::JMap;
+
 use crate::context::Env;
 use crate::expression::{EvaluationError, Expression};
-use crate::value::{self, Value};
+use crate::value::Value;
 
 /// JSON with `{% %}` strings parsed.
 #[derive(Debug)]
@@ -11,7 +15,8 @@ pub(crate) enum Template {
     Constant(Value, usize),
     Expression(Expression),
     Array(Vec<Template>),
-    Object(Vec<(String, Template)>),
+    /// The names, each with null for now, and what belongs there, in their order.
+    Object(JMap, Vec<Template>),
 }
 
 impl Template {
@@ -30,15 +35,16 @@ impl Template {
                 }
                 Ok((Value::array(values), bytes))
             }
-            Template::Object(fields) => {
+            Template::Object(names, fields) => {
                 let mut bytes = 2;
-                let mut values = Vec::with_capacity(fields.len());
-                for (name, field) in fields {
+                // A copy of a map has its places already: no name is hashed again.
+                let mut object = names.clone();
+                for ((name, place), field) in object.iter_mut().zip(fields) {
                     let (value, field_bytes) = field.evaluate(env)?;
                     bytes += field_bytes + 6 * name.len() + 4;
-                    values.push((name.clone(), value));
+                    *place = value;
                 }
-                Ok((value::object_of(values), bytes))
+                Ok((Value::Object(Rc::new(object)), bytes))
             }
         }
     }

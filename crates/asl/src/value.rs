@@ -29,11 +29,6 @@ pub fn object(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Value 
     Value::Object(Rc::new(map))
 }
 
-/// An object with owned names.
-pub(crate) fn object_of(fields: Vec<(String, Value)>) -> Value {
-    Value::Object(Rc::new(fields.into_iter().collect::<JMap>()))
-}
-
 /// An object without fields.
 pub(crate) fn empty_object() -> Value {
     object([])

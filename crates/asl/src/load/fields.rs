@@ -224,11 +224,14 @@ impl Names<'_> {
             Value::Object(fields) => {
                 let mut templates = Vec::with_capacity(fields.len());
                 for (name, field) in fields.iter() {
-                    let template = self.template(problems, &format!("{path}/{name}"), &format!("{location}/{name}"), field);
-                    templates.push(template.map(|template| (name.clone(), template)));
+                    templates.push(self.template(problems, &format!("{path}/{name}"), &format!("{location}/{name}"), field));
                 }
-                let templates: Vec<_> = templates.into_iter().collect::<Option<_>>()?;
-                if templates.iter().all(|(_, field)| field.constant().is_some()) { constant(value) } else { Template::Object(templates) }
+                let templates: Vec<Template> = templates.into_iter().collect::<Option<_>>()?;
+                if templates.iter().all(|field| field.constant().is_some()) {
+                    constant(value)
+                } else {
+                    Template::Object(fields.keys().map(|name| (name.clone(), Value::Null)).collect(), templates)
+                }
             }
             other => constant(other),
         };

@@ -221,7 +221,7 @@ fn map(fields: &Fields<'_>, shared: &Shared) -> Option<Kind> {
     {
         fields.problem("Items", format!("wants an array or an expression, but is {}", describe(value)));
     }
-    if matches!(items, Some(Template::Object(_))) {
+    if matches!(items, Some(Template::Object(..))) {
         fields.problem("Items", "wants an array or an expression, but is an object");
     }
     let in_item = Available { map_item: true, ..shared.available() };

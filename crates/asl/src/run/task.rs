@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use jsonata_core::value::JMap;
+
 use super::{evaluate_data, limited, seconds};
 use crate::account::StartError;
 use crate::context::Visit;
@@ -142,9 +144,19 @@ async fn work(visit: &Visit, resource: Resource, arguments: &Value, open: Option
     }
 }
 
+const PAYLOAD: &str = "Payload";
+
 thread_local! {
-    /// What is the same in the result of every invocation: version and metadata.
-    static ANSWERED: (Value, Value) = (Value::from("$LATEST"), value::object([("HttpStatusCode", Value::from(200_i64))]));
+    /// The result of every invocation, but for its payload.
+    static ANSWERED: JMap = [
+        ("ExecutedVersion", Value::from("$LATEST")),
+        (PAYLOAD, Value::Null),
+        ("SdkHttpMetadata", value::object([("HttpStatusCode", Value::from(200_i64))])),
+        ("StatusCode", Value::from(200_i64)),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
 }
 
 async fn invoke(visit: &Visit, arguments: &Value) -> Result<Value, Failure> {
@@ -170,9 +182,9 @@ async fn invoke(visit: &Visit, arguments: &Value) -> Result<Value, Failure> {
         Err(panic) => return Err(Failure::new("Lambda.Unknown", panicked(panic))),
     };
     let (payload, bytes) = value::plain(&payload).map_err(|_| visit.failure(failure::RUNTIME, "The function returned data nested too deep."))?;
-    let (version, metadata) = ANSWERED.with(Clone::clone);
-    let result = value::object([("ExecutedVersion", version), ("Payload", payload), ("SdkHttpMetadata", metadata), ("StatusCode", Value::from(200_i64))]);
-    limited(visit, result, bytes + 120, "result")
+    let mut result = ANSWERED.with(Clone::clone);
+    result.insert(PAYLOAD.to_owned(), payload);
+    limited(visit, Value::Object(Rc::new(result)), bytes + 120, "result")
 }
 
 fn panicked(error: tokio::task::JoinError) -> String {
