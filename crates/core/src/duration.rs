@@ -1,6 +1,6 @@
 //! A span of time in whole milliseconds, written the way operators write it: `15m`, `4h`, `250ms`, `1h30m`.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -83,12 +83,13 @@ impl fmt::Display for Duration {
             return f.pad("0s");
         }
         let mut rest = self.0;
-        let mut text = String::new();
+        let mut text = String::with_capacity(16);
         for (unit, size) in UNITS {
             let count = rest / size;
             rest %= size;
             if count > 0 {
-                write!(text, "{count}{unit}")?;
+                text.push_str(&count.to_string());
+                text.push_str(unit);
             }
         }
         f.pad(&text)
@@ -139,8 +140,7 @@ impl Serialize for Duration {
 
 impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        crate::text::parsed(deserializer)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod ports;
 mod progress;
 mod region;
 mod run;
+mod text;
 mod time;
 
 pub use canonical::{canonical_json, sorted};

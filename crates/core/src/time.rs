@@ -89,15 +89,23 @@ impl Timestamp {
         }
         let [year, month, day, hour, minute, second, milli] =
             NUMBERS.map(|(at, digits)| text[at..at + digits].iter().fold(0, |number, byte| number * 10 + i64::from(byte - b'0')));
-        if !(1..=12).contains(&month) || hour > 23 || minute > 59 || second > 59 {
+        // A day that the month does not have would read as one of the next.
+        if !(1..=12).contains(&month) || !(1..=days_in(year, month)).contains(&day) || hour > 23 || minute > 59 || second > 59 {
             return None;
         }
         let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
         let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
         let days = era * ERA + 365 * of_era + of_era / 4 - of_era / 100 + (153 * month + 2) / 5 + day - 1 - EPOCH;
-        let read = Timestamp(days * DAY + hour * 3_600_000 + minute * 60_000 + second * 1_000 + milli);
-        // A day that the month does not have would read as one of the next.
-        (read.text()? == *text).then_some(read)
+        Some(Timestamp(days * DAY + hour * 3_600_000 + minute * 60_000 + second * 1_000 + milli))
+    }
+}
+
+const fn days_in(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
     }
 }
 
@@ -152,8 +160,7 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        crate::text::parsed(deserializer)
     }
 }
 
