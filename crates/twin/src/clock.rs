@@ -23,13 +23,16 @@ pub(crate) fn run<F: Future>(sleepers: &Sleepers, future: F) -> F::Output {
     let itself = Arc::new(Bell { rung: AtomicBool::new(true), also: Some(anybody.clone()) });
     let (wakes_anybody, wakes_itself) = (Waker::from(anybody.clone()), Waker::from(itself.clone()));
     let tasks = LocalSet::new();
+    // It stays here: an output that is passed up is moved at each poll, also where there is none yet, and a report is large.
+    let ended = Cell::new(None);
     // The tasks are polled together with it; that does not mean that it can go on.
     let mut all = pin!(tasks.run_until(poll_fn(|_| match itself.silence() {
-        true => future.as_mut().poll(&mut Context::from_waker(&wakes_itself)),
+        true => future.as_mut().poll(&mut Context::from_waker(&wakes_itself)).map(|output| ended.set(Some(output))),
         false => Poll::Pending,
     })));
     loop {
-        if let Poll::Ready(output) = all.as_mut().poll(&mut Context::from_waker(&wakes_anybody)) {
+        let polled = all.as_mut().poll(&mut Context::from_waker(&wakes_anybody));
+        if let (Poll::Ready(()), Some(output)) = (polled, ended.take()) {
             return output;
         }
         if anybody.silence() {

@@ -208,3 +208,48 @@ impl Memory {
         entries
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::draw::Draw;
+
+    /// What [`Memory::failing_since`] means, told by a look at every sample.
+    fn by_looking_at_all(memory: &Memory, source: &str, span: Duration) -> Option<Timestamp> {
+        let sees = |sample: &&Sample| *sample.source == *source && matches!(sample.reading, Reading::Healthy | Reading::Failing { .. });
+        let newest_first = || memory.samples.iter().rev().filter(sees);
+        let newest = newest_first().next()?.at;
+        let first = newest_first().take_while(|sample| matches!(sample.reading, Reading::Failing { .. })).last()?.at;
+        (newest.since(first) >= span).then_some(first)
+    }
+
+    #[test]
+    fn since_when_a_source_fails_is_known_in_whatever_order_its_samples_come() {
+        let plan = crate::testing::plan();
+        let mut known = 0;
+        for seed in 0..200 {
+            let draw = Draw::new(seed);
+            let mut memory = Memory::new(&plan, "".into());
+            for ordinal in 0..40 {
+                let drawn = |what: &str, bound: u64| draw.below("sample", what, ordinal, bound);
+                // Mostly one after the other, and some late.
+                let at = Timestamp::from_millis(i64::try_from(ordinal * 60_000 + drawn("late", 4) * 50_000).unwrap());
+                let reading = match drawn("reading", 8) {
+                    0 => Reading::Healthy,
+                    1 => Reading::Blind { why: "no network".into() },
+                    2 => Reading::Lag { lag: Duration::ZERO },
+                    _ => Reading::Failing { why: "503".into() },
+                };
+                let source = if drawn("source", 2) == 0 { "near" } else { "far" };
+                memory.put_samples(&[Sample { at, vantage: plan.regions.standby.clone(), source: source.into(), reading }]);
+                for source in ["near", "far"] {
+                    let span = Duration::from_millis(drawn("span", 400_000));
+                    let since = memory.failing_since(source, span);
+                    assert_eq!(since, by_looking_at_all(&memory, source, span), "{source}, seed {seed}");
+                    known += usize::from(since.is_some());
+                }
+            }
+        }
+        assert!(known > 1_000, "{known}");
+    }
+}

@@ -91,7 +91,7 @@ impl Record {
 
 /// The host in an address.
 pub(crate) fn host_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = url.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//")).unwrap_or(url);
     rest.split(['/', ':', '?']).next().unwrap_or(rest)
 }
 

@@ -213,15 +213,6 @@ impl World {
         self.call(calling, true, |estate, _| effect(estate)).await
     }
 
-    /// A change that needs no permission: Muster's own bookkeeping.
-    pub(crate) async fn change<T>(&self, calling: Calling<'_>, effect: impl FnOnce(&mut Estate) -> Result<T, Refusal>) -> Result<T, CallError> {
-        self.call(calling, false, |estate, _| {
-            let now = estate.now();
-            estate.change(now, effect)
-        })
-        .await
-    }
-
     async fn call<T>(
         &self,
         calling: Calling<'_>,

@@ -44,7 +44,16 @@ impl MetricWriter for World {
             estate.publish(region, namespace, name, dimensions, milli, run.as_deref());
             Ok(())
         };
-        if moves_traffic { self.mutate(calling.changing(), effect).await } else { self.change(calling, effect).await }
+        if moves_traffic {
+            return self.mutate(calling.changing(), effect).await;
+        }
+        // A value that is published changes nothing that clients get: what follows from it comes later, as a change of its own. Clients
+        // are integrated up to it all the same: a curve that is cut elsewhere is rounded elsewhere, by a millisecond.
+        let publish = |estate: &mut Estate, _| {
+            estate.integrate();
+            effect(estate)
+        };
+        self.read(calling, publish).await
     }
 }
 
@@ -123,8 +132,12 @@ impl Estate {
     /// Muster publishes a value; health checks that follow it move their records.
     fn publish(&mut self, region: &Region, namespace: &str, name: &str, dimensions: &BTreeMap<String, String>, milli: i64, run: Option<&muster_core::Run>) {
         let at = self.now;
-        let key = (region.clone(), namespace.into(), name.into());
-        self.published.entry(key).or_default().push(Datapoint { at, milli });
+        match self.published.iter_mut().find(|((at, space, metric), _)| at == region && **space == *namespace && **metric == *name) {
+            Some((_, points)) => points.push(Datapoint { at, milli }),
+            None => {
+                self.published.insert((region.clone(), namespace.into(), name.into()), vec![Datapoint { at, milli }]);
+            }
+        }
         if self.role_of(region) != Some(RegionRole::Standby) {
             return;
         }
