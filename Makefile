@@ -69,7 +69,7 @@ simulate: build ## Lets the plans go through 2,000 disasters each, and through e
 	$(RELEASE) simulate $(PLANS) --every-death --at-most 1
 
 .PHONY: soak
-soak: soak-simulate planted ## What takes too long for every change
+soak: soak-simulate planted soak-policies ## What takes too long for every change
 
 .PHONY: soak-simulate
 soak-simulate: build
@@ -141,9 +141,6 @@ END_TO_END = MUSTER_STACK_PYTHON=$(BIN)/aws/bin/python MUSTER_STACK_TARGET=$(STA
 .PHONY: end-to-end
 end-to-end: $(BIN)/aws/python stack-binaries postgresql ## The real templates and binaries on the local stack, under faults
 	$(END_TO_END) --test-threads 4
-
-.PHONY: soak
-soak: soak-policies ## What takes too long for every change
 
 .PHONY: soak-policies
 soak-policies: $(BIN)/aws/python stack-binaries postgresql ## Takes each part of each policy away and sees it missed

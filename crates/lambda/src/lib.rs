@@ -58,7 +58,7 @@ pub async fn run<Q, X>(action: Action, world: Aws<X>, body: impl AsyncFn(Q, &Aws
 where
     Q: DeserializeOwned + Default,
 {
-    serve(action, &world, &async |invocation: String, event| Box::pin(invoke(action, &invocation, event, &world, &body)).await).await
+    serve(action, &world, &async |invocation: String, event| Box::pin(invoke(action, invocation.as_str(), event, &world, &body)).await).await
 }
 
 /// Serves the events of an action that belongs to no run (yet), until the process ends.
@@ -69,7 +69,7 @@ pub async fn run_alone<Q, X>(action: Action, world: Aws<X>, body: impl AsyncFn(Q
 where
     Q: DeserializeOwned,
 {
-    serve(action, &world, &async |invocation: String, event| Box::pin(invoke_alone(action, &invocation, event, &world, &body)).await).await
+    serve(action, &world, &async |invocation: String, event| Box::pin(invoke_alone(action, invocation.as_str(), event, &world, &body)).await).await
 }
 
 async fn serve<X>(action: Action, world: &Aws<X>, act: &impl AsyncFn(String, Value) -> Result<Value, Failure>) -> Result<(), Error> {
