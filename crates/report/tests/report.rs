@@ -43,7 +43,8 @@ fn the_record_reads_back_and_holds_to_its_schema() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     for report in [measured(), rehearsed()] {
         let json = report.to_json();
-        assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+        // What is told nowhere does not come back.
+        assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), Report { in_flight: Vec::new(), ..report });
         let errors: Vec<String> = validator.iter_errors(&serde_json::from_str(&json).unwrap()).map(|error| error.to_string()).collect();
         assert_eq!(errors, Vec::<String>::new());
     }
@@ -285,7 +286,8 @@ fn the_five_parts_are_the_whole_time() {
     assert_eq!(breakdown.detection, span("3m46s200ms"));
     // The veto window, and the hold of the phase that the restoration hung on.
     assert_eq!(breakdown.decision, span("15m700ms").saturating_add(span("4m24s700ms")));
-    assert_eq!(breakdown.aws, span("3m54s700ms"));
+    // Its work, and its calls of other phases while they were on their way.
+    assert_eq!(breakdown.aws, span("3m54s700ms").saturating_add(span("1s805ms")));
     assert_eq!(breakdown.dns, span("1m55s540ms"));
     assert!(breakdown.exact && !breakdown.critical_path.contains(&"PromoteReplicas".to_owned()));
 }
