@@ -222,7 +222,7 @@ pub const FAULTS: [FaultName; 38] = [
     outage(
         "blackout",
         "Nothing in the primary region works, and the control planes that AWS keeps in us-east-1 for all regions do not answer either.",
-        "The service moves where its names follow a metric. Where records must be rewritten, the run holds at FlipDns, and says so.",
+        "The service moves where its names follow a metric. Where records must be rewritten, FlipDns asks people, and says what it is that does not answer.",
     ),
     beside(
         "control-plane-down",
@@ -321,7 +321,8 @@ pub const FAULTS: [FaultName; 38] = [
     beside(
         "scaled-by-hand",
         "An operator sizes the standby region's groups in the console, up to half an hour after the incident.",
-        "A run that is not there yet finds them at their size, and goes on.",
+        "A run that is not there yet finds them at their size, and goes on. Instances that were started before the launch template names the new \
+         database do not serve with it: then the run holds at VerifyStandby.",
     ),
     beside(
         "caches-by-hand",
