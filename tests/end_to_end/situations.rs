@@ -86,6 +86,10 @@ pub(crate) async fn prepare(stack: &Stack) -> Run {
     for (function, phase, request) in TOUCHES {
         ask(stack, function, &in_run(&run, phase, request));
     }
+    // The datastore takes a second: what is kept before that has nothing to be undone.
+    while ask(stack, "failover-cache", &in_run(&run, "FailoverCache", "{}"))["status"] != "done" {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+    }
     keep(stack, "touched");
     restore(stack, "open");
 
