@@ -5,8 +5,8 @@ use crate::plan::Plan;
 use super::diagnostic::{Diagnostic, Severity};
 use super::{rules, structure, yaml};
 
-/// The largest file that is read.
-pub const MAX_FILE_BYTES: usize = 1 << 20;
+/// The largest file that is read: as large as the bucket takes one, room for a few thousand databases.
+pub const MAX_FILE_BYTES: usize = 4 << 20;
 
 /// The most problems that are shown; more than that is not a plan with mistakes.
 pub(super) const MAX_DIAGNOSTICS: usize = 100;
