@@ -361,7 +361,7 @@ const PARTITIONS: [(&str, &[&str]); 6] = [
     ("control", &["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]),
     ("lanes", &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Query"]),
     ("run/*", &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"]),
-    ("notes/*", &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]),
+    ("notes/*", &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:BatchWriteItem", "dynamodb:Query"]),
     ("samples/*", &["dynamodb:BatchWriteItem", "dynamodb:Query"]),
     ("ledger/*", &["dynamodb:BatchWriteItem", "dynamodb:Query"]),
 ];

@@ -22,6 +22,8 @@ pub(crate) enum Pace {
     Minutes,
     /// As `Minutes`, and AWS was asked not long ago for something that is never done sooner than this after it is asked for.
     NotBefore(Duration),
+    /// Calls wait for their turn in a budget, and have it after so long.
+    Turn(Duration),
     /// No client waits for it, and it shows itself once a minute or takes minutes: nothing is lost by looking once a minute.
     Unhurried,
 }
@@ -32,6 +34,7 @@ impl Pace {
             Pace::Soon => Duration::from_secs(2),
             Pace::Minutes => Duration::from_secs(3),
             Pace::NotBefore(left) => left.max(Pace::Minutes.soonest()),
+            Pace::Turn(left) => left.max(Duration::from_secs(1)),
             Pace::Unhurried => Duration::from_secs(60),
         }
     }
@@ -66,6 +69,11 @@ impl Batch {
     /// How much is waited for so far.
     pub(crate) fn waiting(&self) -> usize {
         self.pending.len()
+    }
+
+    /// How much waits for its turn so far.
+    pub(crate) fn waiting_for_turn(&self) -> usize {
+        self.queued
     }
 
     /// Its call is still to be made: the batch must be called again, whatever became of the others.
@@ -114,7 +122,10 @@ impl Batch {
         }
         if !self.pending.is_empty() {
             let also = if stuck > 0 { format!("; {stuck} cannot go on and will be reported") } else { String::new() };
-            return Ok(cx.wait(format!("{} of {} {reached}; {}{also}", self.done.len(), self.total(), waiting_for(&self.pending)), soonest));
+            let detail = format!("{} of {} {reached}; {}{also}", self.done.len(), self.total(), waiting_for(&self.pending));
+            // A turn comes when it comes: who waits for it longer does not use what it could.
+            let is_turn = matches!(pace, Pace::Turn(_)) && cx.elapsed() < LONGEST_TURN;
+            return Ok(if is_turn { Progress::pending(detail, soonest) } else { cx.wait(detail, soonest) });
         }
         if !self.transient.is_empty() {
             return Err(ActionError::Transient(self.transient.join("\n")));
@@ -133,6 +144,8 @@ impl Batch {
     }
 }
 
+/// Whoever has waited for its turn for so long is asked less and less often, like everybody else: a history has an end.
+const LONGEST_TURN: Duration = Duration::from_mins(30);
 const NAMED: usize = 5;
 
 fn some(names: &[String]) -> String {
@@ -143,7 +156,11 @@ fn some(names: &[String]) -> String {
 }
 
 fn waiting_for(pending: &[(String, String)]) -> String {
-    some(&pending.iter().map(|(name, what)| format!("{name}: {what}")).collect::<Vec<_>>())
+    let named: Vec<String> = pending.iter().take(NAMED).map(|(name, what)| format!("{name}: {what}")).collect();
+    match pending.len() - named.len() {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 #[cfg(test)]

@@ -15,9 +15,10 @@ use muster_report::{Closing as Ending, Report, assemble};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::acceptance::{Fencing, read_fencing};
-use crate::fence_database::{Before, groups_note};
-use crate::notes;
+use crate::acceptance::{Fencing, fencing};
+use crate::fence_database::groups_note;
+use crate::lag::samples_of_lag;
+use crate::notes::{self, Book};
 use crate::tell::{channels_for, tell};
 
 /// The action.
@@ -84,16 +85,16 @@ where
     if outcome == "succeeded" || outcome == "superseded" {
         return Ok(());
     }
+    let book = Book::of_run(world, cx.run, "").await?;
     for database in &cx.plan.databases {
-        let touched = notes::read::<Before>(world, &cx.run.id.0, &groups_note(database)).await?.is_some();
-        if touched || read_fencing(world, cx.run, database).await? == Some(Fencing::Proven) {
+        if book.has(&groups_note(database)) || fencing(&book, database)? == Some(Fencing::Proven) {
             let what = format!(
                 "the primary {} in {} is quarantined and takes no writes: lift that if it is to serve again",
                 database.primary, cx.plan.regions.primary
             );
             cx.saw(world.now(), Evidence::Unprotected { what });
         }
-        if notes::promotion_asked_at(world, cx.run, &database.name).await?.is_some() {
+        if book.has(&notes::promotion(&database.name)) {
             let what = format!(
                 "{} was promoted in {} or is being promoted: it replicates nothing any more, and has no replica behind it",
                 database.name, cx.plan.regions.standby
@@ -123,7 +124,10 @@ where
     // What this invocation has written down so far belongs into the report; a ledger that cannot be written does not block.
     let _ = world.journal().save(world).await;
     let entries = world.read_ledger(&run.id).await?;
-    let samples = world.read_samples(&run.service, run.opened_at.before(LOOKED_BACK)).await?;
+    let since = run.opened_at.before(LOOKED_BACK);
+    let mut samples = world.read_samples(&run.service, since).await?;
+    samples.extend(world.read_samples(&samples_of_lag(&run.service), since).await?);
+    samples.sort_by_key(|sample| sample.at);
     let report = assemble(plan, &Ending { run, outcome, started_by: "unknown", drill: false, closed_at: world.now(), entries: &entries, samples: &samples });
     let link = world.publish_report(&run.id, &report).await?;
     Ok((link, report.ledger().root.clone()))

@@ -4,7 +4,7 @@
 //! Refuses:   to call a primary fenced that it cannot see, unless the plan or a person accepted that by name.
 //! Leaves behind on failure: primaries that are quarantined but not proven; `stand-down` lifts the quarantine.
 //! AWS: rds:DescribeDBInstances, rds:ModifyDBInstance, and SQL inside the VPC (primary region); secretsmanager:GetSecretValue,
-//!      dynamodb:DeleteItem (standby region).
+//!      dynamodb:Query (standby region).
 //!
 //! A change of security groups does not cut tracked connections, and a session can override `default_transaction_read_only`:
 //! so all three are done, and the proof is a refused write with no client connected.
@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::{StreamExt, stream};
 use muster_core::ports::{DatabaseRole, DatabaseState, Databases, Notes, Sql, SqlTarget, WriteAttempt};
 use muster_core::{
     Action, ActionError, CallError, CallFault, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Override, Progress, Region, Run, Timestamp,
@@ -21,9 +22,10 @@ use muster_plan::{Database, Fence, Plan, WhenUnreachable};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::acceptance::{Fencing, accepted_overrides, note_fencing, read_fencing};
+use crate::acceptance::{Fencing, fencing, fencing_note};
 use crate::batch::{Batch, Pace};
-use crate::notes::{self, FenceDebt, fence_debt, service_scope};
+use crate::budget::{Budget, RDS};
+use crate::notes::{self, Book, FenceDebt, fence_debt};
 
 /// The action.
 pub const FENCE_DATABASE: Action = Action { name: "fence-database", conduct: Conduct::Mutates };
@@ -39,6 +41,14 @@ pub struct Request {
 
 /// A primary that cannot be fenced for so long, although it answers, needs a person.
 const PATIENCE: Duration = Duration::from_mins(5);
+/// A page of DescribeDBInstances holds so many. Source: its API reference, `MaxRecords`.
+pub(crate) const PAGE: usize = 100;
+/// So many primaries are looked at, or fenced, at any time.
+pub(crate) const SIDE_BY_SIDE: usize = 50;
+/// So long into an invocation nothing more is looked at: what is known is acted on first, well within the function's time.
+const LOOKING: Duration = Duration::from_secs(20);
+/// Whoever waits for its turn is asked again this soon, so that the budget is spent as it fills.
+const TURN: Duration = Duration::from_secs(5);
 /// How long a look at a dark region is believed. After a longer decision it is looked at once more: a region that came
 /// back meanwhile must be fenced, not accepted.
 const DARK: Duration = Duration::from_mins(2);
@@ -52,6 +62,8 @@ pub(crate) enum Sight {
     Gone,
     /// It is a replica: it takes no writes of clients.
     Replica,
+    /// Nobody had the time.
+    NotLookedAt,
     /// It was seen.
     Seen { groups: Vec<Arc<str>>, write: WriteAttempt, sessions: u64 },
 }
@@ -64,11 +76,13 @@ pub(crate) enum Step {
     EndSessions,
     Proven { proof: String },
     Dark { why: String },
+    Later,
 }
 
 pub(crate) fn decide(sight: &Sight, quarantine: &str) -> Step {
     match sight {
         Sight::Dark { why } => Step::Dark { why: why.clone() },
+        Sight::NotLookedAt => Step::Later,
         Sight::Gone => Step::Proven { proof: "the instance does not exist".into() },
         Sight::Replica => Step::Proven { proof: "the instance is a replica and takes no writes".into() },
         Sight::Seen { groups, write, sessions } => {
@@ -116,34 +130,52 @@ where
     if request.look {
         return look(world, cx, &databases).await;
     }
-    let overrides = accepted_overrides(world, cx.run).await?;
-    let dark_since: Option<Timestamp> = notes::read(world, &cx.run.id.0, "primaryDark").await?;
+    let book = Book::of_run(world, cx.run, "").await?;
+    let overrides = book.overrides(cx.run)?;
     let mut batch = Batch::default();
+    let mut unfenced = Vec::new();
     for database in databases {
-        let Some((group, when_unreachable)) = quarantine(database) else { continue };
-        if read_fencing(world, cx.run, database).await?.is_some() {
+        if fencing(&book, database)?.is_some() {
             batch.done(&database.name);
-            continue;
+        } else {
+            unfenced.push(database);
         }
-        let sight = match dark_since.filter(|since| cx.now.since(*since) < DARK) {
-            Some(since) => Sight::Dark { why: format!("{} did not answer at {}", cx.plan.regions.primary, since.clock_time()) },
-            None => see(world, cx.plan, database).await?,
+    }
+    let mut budget = Budget::of(&book, RDS, &cx.plan.regions.primary, unfenced.len() + unfenced.len().div_ceil(PAGE), cx.now)?;
+    let known_dark = book.get::<Timestamp>("primaryDark")?;
+    let dark_since = known_dark.filter(|since| cx.now.since(*since) < DARK);
+    let sights = match dark_since {
+        Some(since) => {
+            let why = format!("{} did not answer at {}", cx.plan.regions.primary, since.clock_time());
+            unfenced.iter().map(|_| Ok((Sight::Dark { why: why.clone() }, None))).collect()
+        }
+        None => {
+            budget.spend(world.now(), unfenced.len().div_ceil(PAGE) as u64);
+            see_all(world, cx.plan, &unfenced, cx.now).await?
+        }
+    };
+    let (mut accepted, mut proven, mut to_apply) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut left, mut later, mut is_back) = (budget.left(world.now()), Vec::new(), false);
+    for (database, sight) in unfenced.into_iter().zip(sights) {
+        let Some((group, when_unreachable)) = quarantine(database) else { continue };
+        let (sight, state) = match sight {
+            Ok(sight) => sight,
+            Err(error) => {
+                batch.call_failed(&database.name, error);
+                continue;
+            }
         };
-        if dark_since.is_some() && !matches!(sight, Sight::Dark { .. }) {
-            // It is back: whatever else is to be done there is tried.
-            world.note(&cx.run.id.0, "primaryDark", &Value::Null).await?;
-        }
-        let id = DatabaseId::new(&cx.plan.regions.primary, &database.primary);
+        is_back |= known_dark.is_some() && matches!(sight, Sight::Seen { .. } | Sight::Replica | Sight::Gone);
         match decide(&sight, group) {
             Step::Proven { proof } => {
                 // The evidence comes first: once the note is written, nobody looks again.
                 cx.saw(world.now(), Evidence::Fenced { database: database.name.to_string(), proof });
-                note_fencing(world, cx.run, database, Some(Fencing::Proven)).await?;
+                proven.push(fencing_note(cx.run, database, Some(Fencing::Proven)));
                 batch.done(&database.name);
             }
             Step::Dark { why } => match acceptance(database, when_unreachable, &overrides) {
                 Some((risk, standing)) => {
-                    accept_unfenced(world, cx, database, why, &risk, standing).await?;
+                    accepted.push(Unfenced { database, seen: why, risk, standing });
                     batch.done(&database.name);
                 }
                 None => batch.refused(Finding::new(
@@ -153,19 +185,49 @@ where
                     "cut it off another way; then answer `skip` to accept the risk by name, or `abort`",
                 )),
             },
+            Step::Later => later.push(database),
             _ if cx.elapsed() > PATIENCE => batch.refused(Finding::new(
                 &database.name,
                 format!("its old primary answers, and is not fenced after {}", cx.elapsed().in_words()),
                 "writes refused and no client connected",
                 "end its sessions by hand and answer `retry`, or answer `abort`",
             )),
-            step => match apply(world, cx.run, database, &id, &step, group).await {
-                Ok(()) => batch.pending(&database.name, "being fenced"),
-                Err(error) => batch.call_failed(&database.name, error),
-            },
+            Step::Quarantine if left == 0 => batch.queued(&database.name, "waiting for its turn in RDS's call budget"),
+            step => {
+                left -= u64::from(step == Step::Quarantine);
+                to_apply.push((database, step, state, group));
+            }
         }
     }
-    batch.into_progress(world.now(), cx, Pace::Soon, "fenced or accepted")
+    if is_back {
+        // Whatever else is to be done there is tried.
+        world.note_all(&[notes::of_run(cx.run, "primaryDark".to_owned(), Value::Null)]).await?;
+    }
+    let gets_on = proven.len() + accepted.len() + to_apply.len() > 0;
+    for database in later {
+        // Where nothing gets on any more, those that stand in the way are reported first.
+        if gets_on { batch.queued(&database.name, "not looked at yet") } else { batch.pending(&database.name, "not looked at yet") }
+    }
+    if !proven.is_empty() {
+        world.note_all(&proven).await?;
+    }
+    accept_unfenced(world, cx, accepted).await?;
+    budget.spend(world.now(), to_apply.iter().filter(|(_, step, ..)| *step == Step::Quarantine).count() as u64);
+    budget.keep(world, cx.run).await?;
+    let applied: Vec<Result<(), CallError>> = stream::iter(&to_apply)
+        .map(|(database, step, state, group)| apply(world, cx.run, cx.plan, database, state.as_ref(), step, group))
+        .buffered(SIDE_BY_SIDE)
+        .collect()
+        .await;
+    for ((database, ..), applied) in to_apply.iter().zip(applied) {
+        match applied {
+            Ok(()) => batch.pending(&database.name, "being fenced"),
+            Err(error) => batch.call_failed(&database.name, error),
+        }
+    }
+    let turn = budget.until(world.now(), batch.waiting_for_turn() as u64).min(TURN);
+    let pace = if batch.waiting_for_turn() > 0 { Pace::Turn(turn) } else { Pace::Soon };
+    batch.into_progress(world.now(), cx, pace, "fenced or accepted")
 }
 
 async fn look<W>(world: &W, cx: &Context<'_, Plan>, databases: &[&Database]) -> Result<Progress, ActionError>
@@ -203,22 +265,41 @@ async fn describe_primaries<W: Databases>(world: &W, region: &Region, ids: &[Dat
     }
 }
 
-/// Looks at a primary: its role and groups, whether it takes writes, who is connected.
-pub(crate) async fn see<W>(world: &W, plan: &Plan, database: &Database) -> Result<Sight, ActionError>
+/// What was seen of a primary, and its state where RDS told it.
+pub(crate) type Seen = Result<(Sight, Option<DatabaseState>), CallError>;
+
+/// Looks at primaries: their roles and groups, whether they take writes, who is connected. After [`LOOKING`] the rest is left for later.
+///
+/// # Errors
+/// Those of the look at RDS, which is one for all, unless the region is dark: then each of them is.
+pub(crate) async fn see_all<W>(world: &W, plan: &Plan, databases: &[&Database], began: Timestamp) -> Result<Vec<Seen>, CallError>
 where
-    W: Databases + Sql,
+    W: Clock + Databases + Sql,
 {
-    let id = DatabaseId::new(&plan.regions.primary, &database.primary);
-    let dark = |error: CallError| if is_dark(&error) { Ok(Sight::Dark { why: error.to_string() }) } else { Err(ActionError::from(error)) };
-    let states = match describe_primaries(world, &plan.regions.primary, std::slice::from_ref(&id)).await {
+    let primary = &plan.regions.primary;
+    let ids: Vec<DatabaseId> = databases.iter().map(|database| DatabaseId::new(primary, &database.primary)).collect();
+    let states = match describe_primaries(world, primary, &ids).await {
         Ok(states) => states,
-        Err(error) => return dark(error),
+        Err(error) if is_dark(&error) => return Ok(databases.iter().map(|_| Ok((Sight::Dark { why: error.to_string() }, None))).collect()),
+        Err(error) => return Err(error),
     };
-    let Some(state) = states.get(&id) else { return Ok(Sight::Gone) };
+    let look = async |(database, id): (&&Database, &DatabaseId)| {
+        let Some(state) = states.get(id) else { return Ok((Sight::Gone, None)) };
+        if world.now().since(began) > LOOKING {
+            return Ok((Sight::NotLookedAt, None));
+        }
+        see(world, database, id, state).await.map(|sight| (sight, Some(state.clone())))
+    };
+    Ok(stream::iter(databases.iter().zip(&ids)).map(look).buffered(SIDE_BY_SIDE).collect().await)
+}
+
+/// Looks at a primary whose state is known.
+async fn see<W: Sql>(world: &W, database: &Database, id: &DatabaseId, state: &DatabaseState) -> Result<Sight, CallError> {
+    let dark = |error: CallError| if is_dark(&error) { Ok(Sight::Dark { why: error.to_string() }) } else { Err(error) };
     if matches!(state.role, DatabaseRole::Replica { .. }) {
         return Ok(Sight::Replica);
     }
-    let Some(target) = sql_target(database, &id, state) else { return Ok(Sight::Dark { why: "it has no endpoint".into() }) };
+    let Some(target) = sql_target(database, id, state) else { return Ok(Sight::Dark { why: "it has no endpoint".into() }) };
     let write = match world.attempt_write(&target).await {
         Ok(write) => write,
         Err(error) => return dark(error),
@@ -234,12 +315,20 @@ where
 }
 
 /// Makes one step of a fence, under the run whose notes remember how it was.
-pub(crate) async fn apply<W>(world: &W, run: &Run, database: &Database, id: &DatabaseId, step: &Step, group: &str) -> Result<(), CallError>
+pub(crate) async fn apply<W>(
+    world: &W,
+    run: &Run,
+    plan: &Plan,
+    database: &Database,
+    state: Option<&DatabaseState>,
+    step: &Step,
+    group: &str,
+) -> Result<(), CallError>
 where
     W: Databases + Sql + Notes,
 {
-    let states = world.describe_databases(&id.region, std::slice::from_ref(id)).await?;
-    let Some(state) = states.get(id) else { return Ok(()) };
+    let Some(state) = state else { return Ok(()) };
+    let id = &DatabaseId::new(&plan.regions.primary, &database.primary);
     let target = sql_target(database, id, state);
     match step {
         Step::Quarantine => {
@@ -263,7 +352,7 @@ where
             Some(target) => world.end_sessions(target).await,
             None => Ok(()),
         },
-        Step::Proven { .. } | Step::Dark { .. } => Ok(()),
+        Step::Proven { .. } | Step::Dark { .. } | Step::Later => Ok(()),
     }
 }
 
@@ -290,24 +379,33 @@ fn acceptance(database: &Database, when_unreachable: &WhenUnreachable, overrides
     overrides.iter().find(|risk| matches!(risk, Override::Unfenced { database: name, .. } if database.name == **name)).map(|risk| (risk.clone(), false))
 }
 
-/// Goes on without a proven fence, as the plan or a person accepted: the acceptance and the debt are written down first.
-pub(crate) async fn accept_unfenced<W>(
-    world: &W,
-    cx: &Context<'_, Plan>,
-    database: &Database,
-    seen: String,
-    risk: &Override,
-    standing: bool,
-) -> Result<(), ActionError>
+/// A primary that goes on unfenced, what was seen of it, and who accepted that: the plan (`standing`) or a person.
+pub(crate) struct Unfenced<'p> {
+    pub(crate) database: &'p Database,
+    pub(crate) seen: String,
+    pub(crate) risk: Override,
+    pub(crate) standing: bool,
+}
+
+/// Goes on without a proven fence, as the plan or a person accepted: the acceptances and the debts are written down first.
+pub(crate) async fn accept_unfenced<W>(world: &W, cx: &Context<'_, Plan>, accepted: Vec<Unfenced<'_>>) -> Result<(), ActionError>
 where
     W: Clock + Notes,
 {
-    cx.saw(world.now(), Evidence::Unfenced { database: database.name.to_string(), seen });
-    cx.saw(world.now(), Evidence::Accepted { risk: risk.clone(), standing });
-    // The debt comes first: once it is accepted, the returning primary must be fenced even if this run dies now.
-    let debt = FenceDebt { run: cx.run.clone(), since: world.now() };
-    world.note(&service_scope(&cx.run.service), &fence_debt(&database.name), &json!(debt)).await?;
-    note_fencing(world, cx.run, database, Some(Fencing::Accepted)).await
+    if accepted.is_empty() {
+        return Ok(());
+    }
+    let debt = json!(FenceDebt { run: cx.run.clone(), since: world.now() });
+    // The debts come first: once it is accepted, a returning primary must be fenced even if this run dies now.
+    let (mut debts, mut fencings) = (Vec::with_capacity(accepted.len()), Vec::with_capacity(accepted.len()));
+    for Unfenced { database, seen, risk, standing } in accepted {
+        debts.push(notes::of_service(cx.run, fence_debt(&database.name), debt.clone()));
+        fencings.push(fencing_note(cx.run, database, Some(Fencing::Accepted)));
+        cx.saw(world.now(), Evidence::Unfenced { database: database.name.to_string(), seen });
+        cx.saw(world.now(), Evidence::Accepted { risk, standing });
+    }
+    world.note_all(&debts).await?;
+    Ok(world.note_all(&fencings).await?)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Converges: one question per hold, answered once; the plan's default when nobody answers.
 //! Refuses:   nothing. What a skip stands for is written down with the name of whoever answered.
 //! Leaves behind on failure: the question, which the sweeper and the next call settle.
-//! AWS: dynamodb:BatchGetItem, dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem, sns:Publish, secretsmanager:GetSecretValue,
+//! AWS: dynamodb:BatchGetItem, dynamodb:GetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:UpdateItem, sns:Publish, secretsmanager:GetSecretValue,
 //!      states:SendTaskSuccess (standby region).
 
 use muster_core::ports::{Answer, Channels, Control, Decisions, Executions, Notes, Question};
@@ -12,9 +12,9 @@ use muster_plan::{Event, HoldDefault, Plan};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::acceptance::{keep_overrides, read_fencing};
-use crate::fence_database::accept_unfenced;
-use crate::notes;
+use crate::acceptance::{FENCING, fencing, keep_overrides};
+use crate::fence_database::{Unfenced, accept_unfenced};
+use crate::notes::{self, Book};
 use crate::question::{Asking, Standing, ask, note_answer, settle, still_open};
 use crate::superseded::is_superseded;
 use crate::tell::channels_for;
@@ -175,19 +175,22 @@ where
             notes::outage_began(world, cx.run, cx.run.opened_at).await?;
         }
     }
+    let fences = if overrides.is_empty() { Book::default() } else { Book::of_run(world, cx.run, FENCING).await? };
+    let mut unfenced = Vec::new();
     for risk in &overrides {
         match risk {
             // Before the fence has been tried, the acceptance only waits for it: a primary that can be fenced is fenced.
             Override::Unfenced { database, .. } if FENCE_IS_OVER.contains(&phase) => {
                 if let Some(database) = cx.plan.database(database)
-                    && read_fencing(world, cx.run, database).await?.is_none()
+                    && fencing(&fences, database)?.is_none()
                 {
-                    accept_unfenced(world, cx, database, format!("{phase} held"), risk, false).await?;
+                    unfenced.push(Unfenced { database, seen: format!("{phase} held"), risk: risk.clone(), standing: false });
                 }
             }
             _ => cx.saw(world.now(), Evidence::Accepted { risk: risk.clone(), standing: false }),
         }
     }
+    accept_unfenced(world, cx, unfenced).await?;
     keep_overrides(world, cx.run, &overrides).await
 }
 

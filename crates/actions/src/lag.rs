@@ -1,7 +1,10 @@
 //! How far behind a replica is, and whether that is little enough to promote it. Unknown is not zero.
 
-use muster_core::ports::{Datapoint, MetricQuery, Reading, Sample};
-use muster_core::{Duration, Finding, LagBasis, Override, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use muster_core::ports::{Datapoint, MetricQuery, Reading, Sample, Samples};
+use muster_core::{CallError, Duration, Finding, LagBasis, Override, Timestamp};
 use muster_plan::{LagGate, Name, WhenLagUnknown};
 
 /// A metric older than this says nothing about now. CloudWatch's `ReplicaLag` has one value a minute.
@@ -43,18 +46,45 @@ pub(crate) enum LagVerdict {
     Refuse(Finding),
 }
 
+/// The probe's last sample of each replica from before the outage.
+#[derive(Debug, Default)]
+pub(crate) struct SampledLags(BTreeMap<Arc<str>, (Duration, Timestamp)>);
+
+impl SampledLags {
+    /// Reads them: those of the quarter of an hour before `until`.
+    pub(crate) async fn read(world: &impl Samples, service: &str, until: Timestamp, outage_since: Option<Timestamp>) -> Result<Self, CallError> {
+        let samples = world.read_samples(&samples_of_lag(service), until.before(LOOKED_BACK)).await?;
+        Ok(SampledLags::last(samples, outage_since))
+    }
+
+    fn last(samples: Vec<Sample>, outage_since: Option<Timestamp>) -> Self {
+        let mut last = SampledLags::default();
+        for sample in samples {
+            if let (Reading::Lags { lags }, true) = (sample.reading, outage_since.is_none_or(|since| sample.at < since)) {
+                last.0.extend(lags.into_iter().map(|(database, lag)| (database, (lag, sample.at))));
+            }
+        }
+        last
+    }
+}
+
+/// How far back before an outage a lag is looked for.
+pub(crate) const LOOKED_BACK: Duration = Duration::from_mins(15);
+
+/// Under this name the lags of a service's replicas are sampled: apart from what confirms an outage, which is read every few seconds.
+pub(crate) fn samples_of_lag(service: &str) -> String {
+    format!("{service}/lag")
+}
+
 impl LagKnowledge {
     /// Puts together what the metric and the probe's samples say.
     ///
     /// A figure that was taken after the outage began says nothing about a primary that cannot be seen: RDS lets the
     /// metric freeze at its last value when the source is gone.
-    pub(crate) fn gather(database: &Name, metric: &[Datapoint], samples: &[Sample], outage_since: Option<Timestamp>, fenced: bool) -> Self {
+    pub(crate) fn gather(database: &Name, metric: &[Datapoint], sampled: &SampledLags, outage_since: Option<Timestamp>, fenced: bool) -> Self {
         let measured = metric.last().filter(|point| point.milli >= 0).map(|point| (Duration::from_millis(point.milli.unsigned_abs()), point.at));
         let before_outage = |at: Timestamp| outage_since.is_none_or(|since| at < since);
-        let sampled = samples.iter().rev().filter(|sample| *database == *sample.source && before_outage(sample.at)).find_map(|sample| match sample.reading {
-            Reading::Lag { lag } => Some((lag, sample.at)),
-            _ => None,
-        });
+        let sampled = sampled.0.get(database.as_str()).copied();
         // The metric itself still has its points from before the outage, should a probe have missed the last of them.
         let recorded = metric
             .iter()
@@ -244,8 +274,26 @@ mod tests {
     #[test]
     fn the_metrics_own_points_from_before_the_outage_count_where_the_probe_has_none() {
         let point = |seconds, milli| Datapoint { at: seconds_ago(seconds), milli };
-        let known = LagKnowledge::gather(&name(), &[point(310, 1_500), point(250, 2_000), point(190, 0)], &[], Some(seconds_ago(240)), false);
+        let known =
+            LagKnowledge::gather(&name(), &[point(310, 1_500), point(250, 2_000), point(190, 0)], &SampledLags::default(), Some(seconds_ago(240)), false);
         assert_eq!(known.last_known, Some((Duration::from_millis(2_000), seconds_ago(250))), "not the zero from after it");
+    }
+
+    #[test]
+    fn of_the_probes_samples_the_last_before_the_outage_counts_for_each_replica() {
+        let sample = |seconds, lags: &[(&str, u64)]| Sample {
+            at: seconds_ago(seconds),
+            vantage: "us-west-2".parse().unwrap(),
+            source: "lag".into(),
+            reading: Reading::Lags { lags: lags.iter().map(|(name, lag)| ((*name).into(), Duration::from_secs(*lag))).collect() },
+        };
+        let samples =
+            vec![sample(310, &[("portal-db", 1), ("other-db", 2)]), sample(250, &[("portal-db", 3)]), sample(190, &[("portal-db", 0), ("other-db", 0)])];
+        let last = SampledLags::last(samples, Some(seconds_ago(240)));
+        let known = |name: &str| LagKnowledge::gather(&name.parse().unwrap(), &[], &last, Some(seconds_ago(240)), false).last_known;
+        assert_eq!(known("portal-db"), Some((Duration::from_secs(3), seconds_ago(250))));
+        assert_eq!(known("other-db"), Some((Duration::from_secs(2), seconds_ago(310))));
+        assert_eq!(known("third-db"), None);
     }
 
     #[test]

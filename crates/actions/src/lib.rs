@@ -5,6 +5,7 @@
 mod acceptance;
 mod answer_question;
 mod batch;
+mod budget;
 mod close_run;
 mod confirm_outage;
 mod failover_cache;

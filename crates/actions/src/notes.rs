@@ -1,40 +1,160 @@
 //! What a run, or a service, remembers between invocations: every note's name and shape, in one place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use muster_core::ports::{GroupSize, Notes};
-use muster_core::{ActionError, CallError, Clock, Context, Run, ScalingGroupId, Timestamp};
+use muster_core::ports::{GroupSize, Note, Notes};
+use muster_core::{ActionError, CallError, Clock, Context, Override, Run, ScalingGroupId, Timestamp};
 use muster_plan::{Name, Plan};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+/// Notes of a scope, read by one query.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    scope: Arc<str>,
+    notes: BTreeMap<String, Arc<Value>>,
+}
+
+impl Book {
+    /// Everything that a run has noted whose name begins so.
+    pub(crate) async fn of_run(world: &impl Notes, run: &Run, beginning: &str) -> Result<Self, ActionError> {
+        Ok(Book { scope: run.id.0.clone(), notes: world.read_notes(&run.id.0, beginning).await? })
+    }
+
+    /// Everything that is noted of a service, beyond its runs, whose name begins so.
+    pub(crate) async fn of_service(world: &impl Notes, service: &str, beginning: &str) -> Result<Self, ActionError> {
+        let scope: Arc<str> = service_scope(service).into();
+        Ok(Book { notes: world.read_notes(&scope, beginning).await?, scope })
+    }
+
+    /// A note, if there is one.
+    pub(crate) fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ActionError> {
+        parse(&self.scope, name, self.notes.get(name).map(|value| &**value))
+    }
+
+    /// Whether there is a note of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.notes.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// When a promotion was last asked for.
+    pub(crate) fn promotion_asked_at(&self, database: &Name) -> Result<Option<Timestamp>, ActionError> {
+        self.get(&promotion(database))
+    }
+
+    /// When traffic was last asked to move.
+    pub(crate) fn traffic_asked_at(&self, record: &str) -> Result<Option<Timestamp>, ActionError> {
+        self.get(&traffic(record))
+    }
+
+    /// A standby that this service's own failover has made a primary: its data is the service's, and not a copy of long ago. In the service's book.
+    pub(crate) fn promoted_by_us(&self, database: &Name) -> bool {
+        self.has(&promoted(database))
+    }
+
+    /// A standby that this run has seen detached, and told people so.
+    pub(crate) fn was_seen_detached(&self, database: &Name) -> bool {
+        self.has(&detached(database))
+    }
+
+    /// A standby that this run has seen replicate: should it be a primary later, somebody promoted it by hand meanwhile.
+    pub(crate) fn was_seen_replicating(&self, database: &Name) -> bool {
+        self.has(&replicating(database))
+    }
+
+    /// When the outage was first seen.
+    pub(crate) fn outage_since(&self) -> Result<Option<Timestamp>, ActionError> {
+        self.get(OUTAGE_SINCE)
+    }
+
+    /// The size of a group before the run changed it.
+    pub(crate) fn remembered_size(&self, id: &ScalingGroupId) -> Result<Option<GroupSize>, ActionError> {
+        self.get(&size_note(id))
+    }
+
+    /// The value of a configuration item before the run changed it: `Some(None)` where there was none.
+    pub(crate) fn remembered_value(&self, item: &Name) -> Result<Option<Option<String>>, ActionError> {
+        #[derive(Deserialize)]
+        struct Remembered {
+            value: Option<String>,
+        }
+        Ok(self.get::<Remembered>(&format!("value/{item}"))?.map(|note| note.value))
+    }
+
+    /// When a cache was last asked to fail over, and what was primary before.
+    pub(crate) fn cache_asked(&self, cache: &Name) -> Result<Option<CacheAsked>, ActionError> {
+        self.get(&format!("cache/{cache}"))
+    }
+
+    /// Every override of a run: those it was started with, then those that people gave in answers.
+    pub(crate) fn overrides(&self, run: &Run) -> Result<Vec<Override>, ActionError> {
+        let mut overrides = run.overrides.clone();
+        overrides.extend(self.get::<Vec<Override>>(OVERRIDES)?.unwrap_or_default());
+        Ok(overrides)
+    }
+}
+
+/// A note in a run's scope.
+pub(crate) fn of_run(run: &Run, name: String, value: Value) -> Note {
+    Note { scope: run.id.0.clone(), name, value }
+}
+
+/// A note in the scope of what outlives a run.
+pub(crate) fn of_service(run: &Run, name: String, value: Value) -> Note {
+    Note { scope: service_scope(&run.service).into(), name, value }
+}
+
+pub(crate) fn promotion(database: &Name) -> String {
+    format!("{PROMOTION}{database}")
+}
+
+pub(crate) const PROMOTION: &str = "promotion/";
+
+/// In the service's scope.
+pub(crate) fn promoted(database: &Name) -> String {
+    format!("{PROMOTED}{database}")
+}
+
+pub(crate) const PROMOTED: &str = "promoted/";
+
+pub(crate) fn detached(database: &Name) -> String {
+    format!("detached/{database}")
+}
+
+pub(crate) fn replicating(database: &Name) -> String {
+    format!("replicating/{database}")
+}
+
+pub(crate) fn traffic(record: &str) -> String {
+    format!("{TRAFFIC}{record}")
+}
+
+pub(crate) const TRAFFIC: &str = "traffic/";
+
+pub(crate) const OVERRIDES: &str = "overrides";
+const OUTAGE_SINCE: &str = "outageSince";
+
 /// The point of no return, in words, if the run has passed it: a promotion or a move of traffic that it asked for.
 pub(crate) async fn point_of_no_return(world: &impl Notes, cx: &Context<'_, Plan>) -> Result<Option<String>, ActionError> {
-    for (database, _) in cx.plan.replica_databases() {
-        if promotion_asked_at(world, cx.run, &database.name).await?.is_some() {
-            return Ok(Some(format!("the promotion of {} was asked for", database.name)));
-        }
+    let promotions = Book::of_run(world, cx.run, PROMOTION).await?;
+    if let Some((database, _)) = cx.plan.replica_databases().find(|(database, _)| promotions.has(&promotion(&database.name))) {
+        return Ok(Some(format!("the promotion of {} was asked for", database.name)));
     }
-    for record in &cx.plan.traffic {
-        if traffic_asked_at(world, cx.run, &record.record).await?.is_some() {
-            return Ok(Some(format!("{} was asked to move", record.record)));
-        }
-    }
-    Ok(None)
+    let moves = Book::of_run(world, cx.run, TRAFFIC).await?;
+    let moved = cx.plan.traffic.iter().find(|record| moves.has(&traffic(&record.record)));
+    Ok(moved.map(|record| format!("{} was asked to move", record.record)))
 }
 
-/// When traffic was last asked to move.
-pub(crate) async fn traffic_asked_at(world: &impl Notes, run: &Run, record: &str) -> Result<Option<Timestamp>, ActionError> {
-    read(world, &run.id.0, &format!("traffic/{record}")).await
+/// The notes that a promotion is asked for now: of the run, and for those that come after it.
+pub(crate) fn promotion_asked(run: &Run, database: &Name, now: Timestamp) -> [Note; 2] {
+    [of_run(run, promotion(database), json!(now)), of_service(run, promoted(database), json!(run.id))]
 }
 
-pub(crate) async fn traffic_asked<W: Notes + Clock>(world: &W, run: &Run, record: &str) -> Result<(), CallError> {
-    world.note(&run.id.0, &format!("traffic/{record}"), &json!(world.now())).await
-}
-
-pub(crate) async fn traffic_not_asked(world: &impl Notes, run: &Run, record: &str) -> Result<(), CallError> {
-    world.note(&run.id.0, &format!("traffic/{record}"), &Value::Null).await
+/// The same, taken back: the call was certainly not applied.
+pub(crate) fn promotion_not_asked(run: &Run, database: &Name) -> [Note; 2] {
+    [of_run(run, promotion(database), Value::Null), of_service(run, promoted(database), Value::Null)]
 }
 
 /// A person decided against a failover: for the plan's time, alarms start no other one.
@@ -56,7 +176,11 @@ pub(crate) fn service_scope(service: &str) -> String {
 }
 
 pub(crate) async fn read<T: DeserializeOwned>(world: &impl Notes, scope: &str, name: &str) -> Result<Option<T>, ActionError> {
-    match world.read_note(scope, name).await?.as_deref() {
+    parse(scope, name, world.read_note(scope, name).await?.as_deref())
+}
+
+fn parse<T: DeserializeOwned>(scope: &str, name: &str, value: Option<&Value>) -> Result<Option<T>, ActionError> {
+    match value {
         None | Some(Value::Null) => Ok(None),
         Some(value) => T::deserialize(value).map(Some).map_err(|error| {
             ActionError::Invalid(format!(
@@ -66,36 +190,13 @@ pub(crate) async fn read<T: DeserializeOwned>(world: &impl Notes, scope: &str, n
     }
 }
 
-/// When the outage was first seen.
-pub(crate) async fn outage_since(world: &impl Notes, run: &Run) -> Result<Option<Timestamp>, ActionError> {
-    read(world, &run.id.0, "outageSince").await
-}
-
 pub(crate) async fn outage_began(world: &impl Notes, run: &Run, since: Timestamp) -> Result<(), CallError> {
-    world.note_once(&run.id.0, "outageSince", &json!(since)).await.map(drop)
-}
-
-/// When a promotion was last asked for.
-pub(crate) async fn promotion_asked_at(world: &impl Notes, run: &Run, database: &Name) -> Result<Option<Timestamp>, ActionError> {
-    read(world, &run.id.0, &format!("promotion/{database}")).await
-}
-
-pub(crate) async fn promotion_asked<W: Notes + Clock>(world: &W, run: &Run, database: &Name) -> Result<(), CallError> {
-    world.note(&run.id.0, &format!("promotion/{database}"), &json!(world.now())).await
-}
-
-pub(crate) async fn promotion_not_asked(world: &impl Notes, run: &Run, database: &Name) -> Result<(), CallError> {
-    not_promoted(world, run, database).await?;
-    world.note(&run.id.0, &format!("promotion/{database}"), &Value::Null).await
+    world.note_once(&run.id.0, OUTAGE_SINCE, &json!(since)).await.map(drop)
 }
 
 /// What a group's size was before the run changed it; the first note counts.
 pub(crate) async fn remember_size(world: &impl Notes, run: &Run, id: &ScalingGroupId, size: GroupSize) -> Result<(), CallError> {
     world.note_once(&run.id.0, &size_note(id), &json!(size)).await.map(drop)
-}
-
-pub(crate) async fn remembered_size(world: &impl Notes, run: &Run, id: &ScalingGroupId) -> Result<Option<GroupSize>, ActionError> {
-    read(world, &run.id.0, &size_note(id)).await
 }
 
 fn size_note(id: &ScalingGroupId) -> String {
@@ -105,15 +206,6 @@ fn size_note(id: &ScalingGroupId) -> String {
 /// What a configuration item was before the run changed it; the first note counts.
 pub(crate) async fn remember_value(world: &impl Notes, run: &Run, item: &Name, value: Option<&str>) -> Result<(), CallError> {
     world.note_once(&run.id.0, &format!("value/{item}"), &json!({ "value": value })).await.map(drop)
-}
-
-/// The value before the run changed it: `Some(None)` where there was none.
-pub(crate) async fn remembered_value(world: &impl Notes, run: &Run, item: &Name) -> Result<Option<Option<String>>, ActionError> {
-    #[derive(Deserialize)]
-    struct Remembered {
-        value: Option<String>,
-    }
-    Ok(read::<Remembered>(world, &run.id.0, &format!("value/{item}")).await?.map(|note| note.value))
 }
 
 /// A primary that could not be fenced: the service owes that until the primary is seen again.
@@ -127,13 +219,17 @@ pub(crate) struct FenceDebt {
 }
 
 pub(crate) fn fence_debt(database: &Name) -> String {
-    format!("fenceDebt/{database}")
+    format!("{FENCE_DEBT}{database}")
 }
+
+pub(crate) const FENCE_DEBT: &str = "fenceDebt/";
 
 /// Whether a record's traffic has been taken over: what the probe publishes each minute.
 pub(crate) fn takeover(record: &str) -> String {
-    format!("takeover/{record}")
+    format!("{TAKEOVER}{record}")
 }
+
+pub(crate) const TAKEOVER: &str = "takeover/";
 
 /// What AWS has finished in a phase, and when that was first seen: one note for the whole batch.
 pub(crate) struct Finished {
@@ -148,6 +244,17 @@ impl Finished {
         let name = format!("finished/{phase}");
         let seen = read(world, &run.id.0, &name).await?.unwrap_or_default();
         Ok(Finished { name, seen, changed: false })
+    }
+
+    /// The same, from what was read already.
+    pub(crate) fn in_book(book: &Book, phase: &str) -> Result<Self, ActionError> {
+        let name = format!("finished/{phase}");
+        Ok(Finished { seen: book.get(&name)?.unwrap_or_default(), name, changed: false })
+    }
+
+    /// Whether an earlier call has seen the component finished.
+    pub(crate) fn has(&self, component: &str) -> bool {
+        self.seen.contains_key(component)
     }
 
     /// The component is finished now, unless it was seen finished before: when was it first?
@@ -165,38 +272,6 @@ impl Finished {
     }
 }
 
-/// A standby that this service's own failover has made a primary: its data is the service's, and not a copy of long ago.
-pub(crate) async fn promoted_by_us(world: &impl Notes, service: &str, database: &Name) -> Result<bool, ActionError> {
-    Ok(read::<String>(world, &service_scope(service), &format!("promoted/{database}")).await?.is_some())
-}
-
-pub(crate) async fn note_promoted(world: &impl Notes, run: &Run, database: &Name) -> Result<(), CallError> {
-    world.note(&service_scope(&run.service), &format!("promoted/{database}"), &json!(run.id)).await
-}
-
-/// A standby that replicates is no primary of ours, whatever an earlier failover made of it.
-pub(crate) async fn not_promoted(world: &impl Notes, run: &Run, database: &Name) -> Result<(), CallError> {
-    world.note(&service_scope(&run.service), &format!("promoted/{database}"), &Value::Null).await
-}
-
-/// A standby that this run has seen detached, and told people so.
-pub(crate) async fn was_seen_detached(world: &impl Notes, run: &Run, database: &Name) -> Result<bool, ActionError> {
-    Ok(read::<bool>(world, &run.id.0, &format!("detached/{database}")).await?.unwrap_or(false))
-}
-
-pub(crate) async fn seen_detached(world: &impl Notes, run: &Run, database: &Name) -> Result<(), CallError> {
-    world.note_once(&run.id.0, &format!("detached/{database}"), &json!(true)).await.map(drop)
-}
-
-/// A standby that this run has seen replicate: should it be a primary later, somebody promoted it by hand meanwhile.
-pub(crate) async fn was_seen_replicating(world: &impl Notes, run: &Run, database: &Name) -> Result<bool, ActionError> {
-    Ok(read::<bool>(world, &run.id.0, &format!("replicating/{database}")).await?.unwrap_or(false))
-}
-
-pub(crate) async fn seen_replicating(world: &impl Notes, run: &Run, database: &Name) -> Result<(), CallError> {
-    world.note_once(&run.id.0, &format!("replicating/{database}"), &json!(true)).await.map(drop)
-}
-
 /// When a cache was last asked to fail over, and the group that was primary before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -211,4 +286,47 @@ pub(crate) async fn cache_asked(world: &impl Notes, run: &Run, cache: &Name) -> 
 
 pub(crate) async fn note_cache_asked(world: &impl Notes, run: &Run, cache: &Name, asked: &CacheAsked) -> Result<(), CallError> {
     world.note(&run.id.0, &format!("cache/{cache}"), &json!(asked)).await
+}
+
+/// What a phase has settled for good, so that its next call goes on with the rest: one note for the whole batch. An attempt of the phase that begins
+/// anew settles everything anew.
+pub(crate) struct Settled {
+    name: String,
+    kept: Kept,
+    changed: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Kept {
+    since: Timestamp,
+    names: BTreeSet<String>,
+}
+
+impl Settled {
+    /// What earlier calls of this attempt have settled.
+    pub(crate) async fn read(world: &impl Notes, cx: &Context<'_, Plan>, what: &str) -> Result<Self, ActionError> {
+        let name = format!("settled/{}/{what}", cx.phase);
+        let known: Option<Kept> = if cx.elapsed().is_zero() { None } else { read(world, &cx.run.id.0, &name).await? };
+        let kept = known.filter(|known| known.since == cx.since).unwrap_or(Kept { since: cx.since, names: BTreeSet::new() });
+        Ok(Settled { name, kept, changed: false })
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.kept.names.contains(name)
+    }
+
+    pub(crate) fn add(&mut self, name: impl Into<String>) {
+        self.changed |= self.kept.names.insert(name.into());
+    }
+
+    /// Whether this call has settled anything.
+    pub(crate) fn has_grown(&self) -> bool {
+        self.changed
+    }
+
+    /// Keeps what was settled for the next call.
+    pub(crate) async fn keep(&self, world: &impl Notes, run: &Run) -> Result<(), CallError> {
+        if self.changed { world.note(&run.id.0, &self.name, &json!(self.kept)).await } else { Ok(()) }
+    }
 }

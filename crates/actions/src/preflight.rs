@@ -5,21 +5,22 @@
 //! Leaves behind on failure: nothing.
 //! AWS: rds:DescribeDBInstances, cloudwatch:GetMetricData, autoscaling:DescribeAutoScalingGroups, autoscaling:DescribeScalingActivities,
 //!      servicequotas:GetServiceQuota, ec2:DescribeInstances, ec2:DescribeInstanceTypes, ec2:DescribeImages,
-//!      ec2:DescribeLaunchTemplateVersions, elasticache:DescribeGlobalReplicationGroups, elasticache:DescribeReplicationGroups, dynamodb:Query,
-//!      dynamodb:DeleteItem (standby region).
+//!      ec2:DescribeLaunchTemplateVersions, elasticache:DescribeGlobalReplicationGroups, elasticache:DescribeReplicationGroups, dynamodb:Query
+//!      (standby region).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use muster_core::ports::{
     DatabaseRole, DatabaseStatus, Databases, GlobalCaches, Headroom, ImageState, Images, LaunchTemplates, Metrics, Notes, Quotas, Samples, ScalingGroups,
 };
-use muster_core::{Action, ActionError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, LaunchTemplateId, Progress, ScalingGroupId};
-use muster_plan::{AutoScalingGroup, CacheStandby, Compute, Database, Name, Plan};
+use muster_core::{Action, ActionError, Clock, Conduct, Context, DatabaseId, Evidence, Finding, LaunchTemplateId, Progress, ScalingGroupId};
+use muster_plan::{CacheStandby, Compute, Database, Name, Plan};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
-use crate::acceptance::accepted_overrides;
-use crate::lag::{LagKnowledge, LagVerdict, judge_lag, lag_query};
-use crate::notes;
+use crate::lag::{LOOKED_BACK, LagKnowledge, LagVerdict, SampledLags, judge_lag, lag_query};
+use crate::notes::{self, Book, PROMOTED};
 use crate::promote_replica::detached;
 
 /// The action.
@@ -54,11 +55,7 @@ where
     let mut found = Found::default();
     look_at_databases(world, cx, &mut found).await?;
     look_at_caches(world, cx, &mut found).await?;
-    for compute in &cx.plan.compute {
-        if let Compute::AutoScalingGroup(group) = compute {
-            look_at_group(world, cx, group, &mut found).await?;
-        }
-    }
+    look_at_groups(world, cx, &mut found).await?;
     for (subject, seen) in &found.ready {
         cx.saw(world.now(), Evidence::Preflight { subject: subject.clone(), seen: seen.clone(), ready: true });
     }
@@ -83,12 +80,16 @@ where
     }
     let ids: Vec<DatabaseId> = replicas.iter().map(|(_, id)| id.clone()).collect();
     let states = world.describe_databases(standby, &ids).await?;
-    let outage_since = notes::outage_since(world, cx.run).await?;
-    let since = outage_since.unwrap_or(cx.now).before(Duration::from_mins(15));
+    let book = Book::of_run(world, cx.run, "").await?;
+    let promoted = Book::of_service(world, &cx.run.service, PROMOTED).await?;
+    let outage_since = book.outage_since()?;
+    let until = outage_since.unwrap_or(cx.now);
+    let since = until.before(LOOKED_BACK);
     let queries: Vec<_> = replicas.iter().map(|(_, id)| lag_query(&id.name, since)).collect();
     let metrics = world.read_metrics(standby, &queries).await?;
-    let samples = world.read_samples(&cx.run.service, since).await?;
-    let overrides = accepted_overrides(world, cx.run).await?;
+    let sampled = SampledLags::read(world, &cx.run.service, until, outage_since).await?;
+    let overrides = book.overrides(cx.run)?;
+    let mut noted = Vec::new();
     for ((database, id), metric) in replicas.iter().zip(&metrics) {
         match states.get(id).map(|state| state.status) {
             Some(DatabaseStatus::Available | DatabaseStatus::BackingUp) => found.ready(id, "exists and serves"),
@@ -118,28 +119,34 @@ where
                 continue;
             }
             Some(DatabaseRole::Replica { .. }) => {
-                notes::seen_replicating(world, cx.run, &database.name).await?;
-                notes::not_promoted(world, cx.run, &database.name).await?;
+                // A standby that replicates is no primary of ours, whatever an earlier failover made of it.
+                if promoted.promoted_by_us(&database.name) {
+                    noted.push(notes::of_service(cx.run, notes::promoted(&database.name), Value::Null));
+                }
+                noted.push(notes::of_run(cx.run, notes::replicating(&database.name), json!(true)));
             }
-            Some(DatabaseRole::Primary) if notes::promoted_by_us(world, &cx.run.service, &database.name).await? => {
+            Some(DatabaseRole::Primary) if promoted.promoted_by_us(&database.name) => {
                 found.ready(&database.name, "was promoted by an earlier run");
                 continue;
             }
             Some(DatabaseRole::Primary) => {
-                notes::seen_detached(world, cx.run, &database.name).await?;
+                noted.push(notes::of_run(cx.run, notes::detached(&database.name), json!(true)));
                 found.missing.push(detached(&database.name));
                 continue;
             }
             None => continue,
         }
         let Some(gate) = &database.lag else { continue };
-        let known = LagKnowledge::gather(&database.name, metric, &samples, outage_since, false);
+        let known = LagKnowledge::gather(&database.name, metric, &sampled, outage_since, false);
         match judge_lag(&database.name, &known, gate, &overrides, cx.now) {
             LagVerdict::Go { lag: Some(lag), .. } => found.ready(&database.name, format!("replica lag {lag}")),
             LagVerdict::Go { lag: None, .. } => found.ready(&database.name, "replica lag unknown, accepted"),
             LagVerdict::Drain { lag } => found.ready(&database.name, format!("replica lag {lag}, shrinking")),
             LagVerdict::Refuse(finding) => found.missing.push(finding),
         }
+    }
+    if !noted.is_empty() {
+        world.note_all(&noted).await?;
     }
     Ok(())
 }
@@ -177,26 +184,37 @@ where
     Ok(())
 }
 
-async fn look_at_group<W>(world: &W, cx: &Context<'_, Plan>, group: &AutoScalingGroup, found: &mut Found) -> Result<(), ActionError>
+async fn look_at_groups<W>(world: &W, cx: &Context<'_, Plan>, found: &mut Found) -> Result<(), ActionError>
 where
     W: ScalingGroups + Quotas + Images + LaunchTemplates,
 {
     let region = &cx.plan.regions.standby;
-    let id = ScalingGroupId::new(region, &group.standby.group);
-    let states = world.describe_groups(region, std::slice::from_ref(&id)).await?;
-    let Some(state) = states.get(&id) else {
-        found.missing.push(Finding::new(
-            &id,
-            "it does not exist",
-            "the Auto Scaling group that the plan names",
-            "create it or correct the plan, then answer `retry`",
-        ));
+    let groups = || cx.plan.compute.iter().filter_map(|compute| if let Compute::AutoScalingGroup(group) = compute { Some(group) } else { None });
+    let ids: Vec<ScalingGroupId> = groups().map(|group| ScalingGroupId::new(region, &group.standby.group)).collect();
+    if ids.is_empty() {
         return Ok(());
-    };
-    found.ready(&id, format!("{} of {} instances, {} healthy", state.size.desired, group.standby.desired, state.healthy));
-    if let Some(instance_type) = &group.standby.instance_type {
+    }
+    let states = world.describe_groups(region, &ids).await?;
+    // What all groups together still need of a type, by which the quota counts.
+    let mut needed: BTreeMap<&str, u32> = BTreeMap::new();
+    for (group, id) in groups().zip(&ids) {
+        let Some(state) = states.get(id) else {
+            found.missing.push(Finding::new(
+                id,
+                "it does not exist",
+                "the Auto Scaling group that the plan names",
+                "create it or correct the plan, then answer `retry`",
+            ));
+            continue;
+        };
+        found.ready(id, format!("{} of {} instances, {} healthy", state.size.desired, group.standby.desired, state.healthy));
+        if let Some(instance_type) = &group.standby.instance_type {
+            *needed.entry(instance_type).or_insert(0) += group.standby.desired.saturating_sub(state.size.desired);
+        }
+    }
+    for (instance_type, needed) in needed {
         let headroom = world.instance_headroom(region, instance_type).await?;
-        match decide_headroom(headroom, group.standby.desired.saturating_sub(state.size.desired)) {
+        match decide_headroom(headroom, needed) {
             Ok(seen) => found.ready(format!("quota for {instance_type}"), seen),
             Err((seen, wanted)) => found.missing.push(Finding::new(
                 format!("quota for {instance_type} in {region}"),
@@ -206,28 +224,42 @@ where
             )),
         }
     }
-    if let Some(image) = &group.standby.image {
-        match world.image_state(region, image).await? {
-            ImageState::Available => found.ready(image, "available"),
-            ImageState::Missing => found.missing.push(Finding::new(
-                image,
-                format!("it is not available in {region}"),
-                "the image that the instances start from",
-                "copy it to the region or correct the launch template, then answer `retry`",
-            )),
-        }
+    let existing = || groups().zip(&ids).filter(|(_, id)| states.contains_key(*id)).map(|(group, _)| group);
+    let images: BTreeSet<&str> = existing().filter_map(|group| group.standby.image.as_deref()).collect();
+    for image in images {
+        look_at_image(world, cx, image, found).await?;
     }
-    if let Some(template) = &group.standby.launch_template {
-        let id = LaunchTemplateId::new(region, template);
-        match world.describe_templates(region, std::slice::from_ref(&id)).await?.get(&id) {
-            Some(state) => found.ready(&id, format!("version {}", state.latest_version)),
-            None => found.missing.push(Finding::new(
-                &id,
-                "it does not exist",
-                "the launch template that the plan names",
-                "create it or correct the plan, then answer `retry`",
-            )),
-        }
+    let templates: BTreeSet<&str> = existing().filter_map(|group| group.standby.launch_template.as_deref()).collect();
+    for template in templates {
+        look_at_template(world, cx, template, found).await?;
+    }
+    Ok(())
+}
+
+async fn look_at_image<W: Images>(world: &W, cx: &Context<'_, Plan>, image: &str, found: &mut Found) -> Result<(), ActionError> {
+    let region = &cx.plan.regions.standby;
+    match world.image_state(region, image).await? {
+        ImageState::Available => found.ready(image, "available"),
+        ImageState::Missing => found.missing.push(Finding::new(
+            image,
+            format!("it is not available in {region}"),
+            "the image that the instances start from",
+            "copy it to the region or correct the launch template, then answer `retry`",
+        )),
+    }
+    Ok(())
+}
+
+async fn look_at_template<W: LaunchTemplates>(world: &W, cx: &Context<'_, Plan>, template: &str, found: &mut Found) -> Result<(), ActionError> {
+    let id = LaunchTemplateId::new(&cx.plan.regions.standby, template);
+    match world.describe_templates(&id.region, std::slice::from_ref(&id)).await?.get(&id) {
+        Some(state) => found.ready(&id, format!("version {}", state.latest_version)),
+        None => found.missing.push(Finding::new(
+            &id,
+            "it does not exist",
+            "the launch template that the plan names",
+            "create it or correct the plan, then answer `retry`",
+        )),
     }
     Ok(())
 }

@@ -3,22 +3,24 @@
 //! Converges: each call stores one sample of each source; a sample stored twice is one sample.
 //! Refuses:   nothing. What it cannot see it stores as blind: a Muster that breaks must not look like a region that died.
 //! Leaves behind on failure: samples that were stored.
-//! AWS: cloudwatch:GetMetricData, cloudwatch:PutMetricData, cloudwatch:DescribeAlarms, dynamodb:BatchWriteItem, dynamodb:GetItem, s3:ListBucket,
-//!      s3:GetObject, states:StartExecution (standby region), and HTTP from outside.
+//! AWS: cloudwatch:GetMetricData, cloudwatch:PutMetricData, cloudwatch:DescribeAlarms, dynamodb:BatchWriteItem, dynamodb:GetItem, dynamodb:Query,
+//!      s3:ListBucket, s3:GetObject, states:StartExecution (standby region), and HTTP from outside.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use muster_core::ports::{
-    AlarmState, Alarms, Executions, Http, HttpAnswer, LaneState, MetricWriter, Metrics, Notes, Plans, Reading, RunRegistry, Sample, Samples, Vantage,
+    AlarmState, Alarms, Executions, Http, HttpAnswer, LaneState, MetricValue, MetricWriter, Metrics, Notes, Plans, Reading, RunRegistry, Sample, Samples,
+    Vantage,
 };
 use muster_core::{Action, ActionError, Clock, Conduct, Duration, Lane, Progress, Region, Timestamp};
 use muster_plan::{Flow, Plan, Source, TrafficMethod};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::flip_dns::publish_takeover;
-use crate::lag::lag_query;
-use crate::notes::{service_scope, takeover};
+use crate::flip_dns::TakeoverValues;
+use crate::lag::{lag_query, samples_of_lag};
+use crate::notes::{Book, TAKEOVER, takeover};
 
 /// The action.
 pub const PROBE: Action = Action { name: "probe", conduct: Conduct::KeepsBooks };
@@ -67,26 +69,30 @@ where
             samples.push(Sample { at, vantage: vantage.clone(), source: source.name().as_str().into(), reading });
         }
     }
+    let mut taken = samples.len();
     let looked = samples.iter().filter(|sample| !matches!(sample.reading, Reading::Blind { .. })).count();
     let healthy = samples.iter().filter(|sample| sample.reading == Reading::Healthy).count();
-    if at_standby {
-        samples.extend(read_lags(vantage, world, plan, at).await);
-    }
     world.put_samples(plan.service.as_str(), &samples).await?;
     if at_standby {
+        let lags = read_lags(vantage, world, plan, at).await;
+        if !lags.is_empty() {
+            world.put_samples(&samples_of_lag(plan.service.as_str()), &lags).await?;
+            taken += lags.len();
+        }
         // While a run is open, moving traffic is its own business: a `no takeover` that was read a moment before the flip must
         // not be published a moment after it. A health check without data keeps its last known status.
         let lane = world.read_lane(plan.service.as_str(), Lane::Recover).await?;
         repeat_takeover(world, plan, lane.open.is_some()).await?;
         if looked > 0 {
             let dimensions = [("Service".to_owned(), plan.service.to_string())].into();
-            world.put_metric(vantage, NAMESPACE, PRIMARY_HEALTHY, &dimensions, if healthy > 0 { 1_000 } else { 0 }, false).await?;
+            let value = MetricValue { name: PRIMARY_HEALTHY.into(), dimensions, milli: if healthy > 0 { 1_000 } else { 0 } };
+            world.put_metrics(vantage, NAMESPACE, &[value], false).await?;
         }
         if looked > 0 && healthy == 0 {
             answer_standing_alarm(world, plan, &lane).await?;
         }
     }
-    Ok(samples.len())
+    Ok(taken)
 }
 
 /// What one source shows from here; `None` where it is looked at from elsewhere.
@@ -127,7 +133,7 @@ where
 }
 
 /// The replicas' lags while they can be measured: the last ones before an outage are what a failover will go by.
-async fn read_lags<W>(vantage: &Region, world: &W, plan: &Plan, at: muster_core::Timestamp) -> Vec<Sample>
+async fn read_lags<W>(vantage: &Region, world: &W, plan: &Plan, at: Timestamp) -> Vec<Sample>
 where
     W: Metrics,
 {
@@ -137,17 +143,19 @@ where
         return Vec::new();
     }
     let Ok(series) = world.read_metrics(vantage, &queries).await else { return Vec::new() };
-    replicas
-        .iter()
-        .zip(series)
-        .filter_map(|((database, _), points)| {
-            let point = points.last().filter(|point| point.milli >= 0)?;
-            // The instant of the measurement, not of this look at it: an old figure stays old.
-            let reading = Reading::Lag { lag: Duration::from_millis(point.milli.unsigned_abs()) };
-            Some(Sample { at: point.at, vantage: vantage.clone(), source: database.name.as_str().into(), reading })
-        })
-        .collect()
+    // The instant of the measurement, not of this look at it: an old figure stays old.
+    let mut by_instant: BTreeMap<Timestamp, BTreeMap<Arc<str>, Duration>> = BTreeMap::new();
+    for ((database, _), points) in replicas.iter().zip(series) {
+        if let Some(point) = points.last().filter(|point| point.milli >= 0) {
+            by_instant.entry(point.at).or_default().insert(database.name.as_str().into(), Duration::from_millis(point.milli.unsigned_abs()));
+        }
+    }
+    let sample = |(at, lags)| Sample { at, vantage: vantage.clone(), source: LAG_SOURCE.into(), reading: Reading::Lags { lags } };
+    by_instant.into_iter().map(sample).collect()
 }
+
+/// What the lags are sampled as.
+const LAG_SOURCE: &str = "replica-lag";
 
 /// An alarm is an edge: its event can be lost, or its run abandoned. One that has stood for so long unanswered starts a run again.
 const STANDS: Duration = Duration::from_mins(3);
@@ -198,14 +206,19 @@ async fn repeat_takeover<W>(world: &W, plan: &Plan, is_run_open: bool) -> Result
 where
     W: MetricWriter + Notes,
 {
+    if !plan.traffic.iter().any(|record| matches!(record.method, TrafficMethod::TakeoverMetric { .. })) {
+        return Ok(());
+    }
+    let flags = Book::of_service(world, plan.service.as_str(), TAKEOVER).await?;
+    let mut values = TakeoverValues::default();
     for record in &plan.traffic {
-        if let TrafficMethod::TakeoverMetric { namespace, metric, .. } = &record.method {
-            let flag = world.read_note(&service_scope(plan.service.as_str()), &takeover(&record.record)).await?;
-            let taken_over = flag.as_deref() == Some(&Value::Bool(true));
-            if taken_over || !is_run_open {
-                publish_takeover(world, plan, record, namespace, metric, taken_over, false).await?;
-            }
+        let taken_over = flags.get(&takeover(&record.record))? == Some(true);
+        if taken_over || !is_run_open {
+            values.add(plan, record, taken_over);
         }
+    }
+    for (namespace, values) in values.calls() {
+        world.put_metrics(&plan.regions.standby, namespace, values, false).await?;
     }
     Ok(())
 }

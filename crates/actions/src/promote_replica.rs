@@ -4,20 +4,23 @@
 //! Refuses:   a standby that is a primary already and that no failover of this service has made one; a replica whose old primary is neither proven fenced nor accepted by name as unfenced, and one whose lag
 //!            is above the plan's maximum or unknown, unless the plan or a person accepted that.
 //! Leaves behind on failure: replicas that were already promoted (a promotion cannot be undone).
-//! AWS: rds:DescribeDBInstances, rds:PromoteReadReplica, cloudwatch:GetMetricData, dynamodb:Query, dynamodb:DeleteItem (standby region).
+//! AWS: rds:DescribeDBInstances, rds:PromoteReadReplica, cloudwatch:GetMetricData, dynamodb:Query (standby region).
+//!
+//! It owns RDS's call budget of the standby region while it runs: a thousand promotions are a burst, and then twelve a second.
 
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, stream};
-use muster_core::ports::{DatabaseRole, DatabaseState, DatabaseStatus, Databases, Metrics, Notes, Samples};
-use muster_core::{Action, ActionError, CallFault, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Override, Progress, Timestamp};
+use muster_core::ports::{DatabaseRole, DatabaseState, DatabaseStatus, Databases, Metrics, Note, Notes, Samples};
+use muster_core::{Action, ActionError, CallError, CallFault, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Override, Progress, Timestamp};
 use muster_plan::{Database, DatabaseStandby, Name, Plan};
 use serde::Deserialize;
 
-use crate::acceptance::{Fencing, accepted_overrides, read_fencing};
+use crate::acceptance::{Fencing, fencing};
 use crate::batch::{Batch, Landed, Pace};
-use crate::lag::{LagKnowledge, LagVerdict, judge_lag, lag_query};
-use crate::notes::{self, Finished};
+use crate::budget::{Budget, RDS};
+use crate::lag::{LOOKED_BACK, LagKnowledge, LagVerdict, SampledLags, judge_lag, lag_query};
+use crate::notes::{self, Book, Finished, PROMOTED};
 
 /// The action.
 pub const PROMOTE_REPLICA: Action = Action { name: "promote-replica", conduct: Conduct::Mutates };
@@ -32,11 +35,14 @@ const PROMOTING: &str = "promoting";
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {}
 
-/// RDS's budget, shared by all its calls of an account and region: a burst, then so many calls a second.
-const BURST: u64 = 300;
-const PER_SECOND: u64 = 12;
 /// After a promotion was asked for, the instance can still look like a replica for a while. Asking again would be rejected.
 const STATUS_LAG: Duration = Duration::from_secs(60);
+/// A page of DescribeDBInstances holds so many. Source: its API reference, `MaxRecords`.
+const PAGE: usize = 100;
+/// So many calls are under way at any time.
+const SIDE_BY_SIDE: usize = 50;
+/// Whoever waits for its turn is asked again this soon, so that the budget is spent as it fills.
+const TURN: Duration = Duration::from_secs(5);
 /// A promotion takes minutes (AWS, "Promoting a read replica"); after this long a person should look at it.
 const PATIENCE: Duration = Duration::from_mins(30);
 /// A rejection right after the call was asked for is most often an answer to its own repetition.
@@ -116,11 +122,6 @@ fn decide_promotion(database: &Database, observed: &Observed<'_>, overrides: &[O
     }
 }
 
-/// How many promotions may be asked for now: the burst, and what the rate has allowed since the phase began.
-fn budget(elapsed: Duration, already_asked: u64) -> u64 {
-    (BURST + PER_SECOND * elapsed.as_millis() / 1_000).saturating_sub(already_asked)
-}
-
 /// Brings every replica of the plan to being a primary. Called twice, it asks RDS nothing twice.
 ///
 /// # Errors
@@ -134,36 +135,56 @@ where
     if databases.is_empty() {
         return Ok(Progress::done("the plan promotes no replica"));
     }
-    let ids: Vec<DatabaseId> = databases.iter().map(|(_, id)| id.clone()).collect();
-    let states = world.describe_databases(&cx.plan.regions.standby, &ids).await?;
+    let book = Book::of_run(world, cx.run, "").await?;
+    let promoted = Book::of_service(world, &cx.run.service, PROMOTED).await?;
+    let mut budget = Budget::of(&book, RDS, &cx.plan.regions.standby, databases.len() + databases.len().div_ceil(PAGE), cx.now)?;
+    let mut finished = Finished::in_book(&book, cx.phase)?;
+    let asked_lately = |database: &Database| Ok::<bool, ActionError>(book.promotion_asked_at(&database.name)?.is_some_and(|at| cx.now.since(at) < STATUS_LAG));
+    // Looks cost calls too: nobody looks at what is done, and at what was asked for so lately that its status says nothing yet.
+    let mut looked_at: Vec<DatabaseId> = Vec::new();
+    for (database, id) in &databases {
+        if !finished.has(database.name.as_str()) && !asked_lately(database)? {
+            looked_at.push(id.clone());
+        }
+    }
+    let states = if looked_at.is_empty() { Default::default() } else { world.describe_databases(&cx.plan.regions.standby, &looked_at).await? };
+    budget.spend(world.now(), looked_at.len().div_ceil(PAGE) as u64);
     let waiting: Vec<&(&Database, DatabaseId)> = databases.iter().filter(|(_, id)| states.get(id).is_some_and(is_idle_replica)).collect();
-    let lags = observe_lags(world, cx, &waiting).await?;
-    let overrides = accepted_overrides(world, cx.run).await?;
+    let lags = observe_lags(world, cx, &book, &waiting).await?;
+    let overrides = book.overrides(cx.run)?;
     let skipped = overrides.iter().any(|risk| matches!(risk, Override::Check { phase, .. } if phase == "Preflight"));
 
     let mut batch = Batch::default();
-    let mut finished = Finished::read(world, cx.run, cx.phase).await?;
-    let mut left = budget(cx.elapsed(), (databases.len() - waiting.len()) as u64);
-    let mut to_promote = Vec::new();
+    let mut left = budget.left(world.now());
+    let (mut to_promote, mut notes) = (Vec::new(), Vec::new());
     // How long none of what is waited for can be done.
     let mut not_before = AT_LEAST;
     for (database, id) in &databases {
-        let lag = lags.get(database.name.as_str());
-        let is_primary = states.get(id).is_some_and(|state| state.role == DatabaseRole::Primary);
-        let observed = Observed {
-            state: states.get(id),
-            is_ours: !is_primary || is_ours(world, cx, database, skipped).await?,
-            asked_at: lag.and_then(|known| known.asked_at),
-            fencing: lag.and_then(|known| known.fencing),
-            lag: lag.map(|known| known.lag.clone()).unwrap_or_default(),
+        let asked_at = book.promotion_asked_at(&database.name)?;
+        let step = if finished.has(database.name.as_str()) {
+            Step::Done
+        } else if asked_lately(database)? {
+            Step::Await(PROMOTING)
+        } else {
+            let lag = lags.get(database.name.as_str());
+            let is_primary = states.get(id).is_some_and(|state| state.role == DatabaseRole::Primary);
+            let observed = Observed {
+                state: states.get(id),
+                is_ours: !is_primary || is_ours(&book, &promoted, database, skipped),
+                asked_at,
+                fencing: fencing(&book, database)?,
+                lag: lag.cloned().unwrap_or_default(),
+            };
+            decide(database, &observed, &overrides, world.now())
         };
-        match decide(database, &observed, &overrides, world.now()) {
+        // How long ago the promotion was asked for; by somebody else, how long this phase has been waiting for it.
+        let since_asked = asked_at.map_or(cx.elapsed(), |at| cx.now.since(at)).min(cx.elapsed());
+        match step {
             Step::Done => {
-                if notes::promotion_asked_at(world, cx.run, &database.name).await?.is_none() {
+                if asked_at.is_none() {
                     // By hand, or by an earlier run: there is no way back from here either.
                     cx.saw(world.now(), Evidence::Irreversible { step: format!("{id} was found promoted") });
-                    notes::promotion_asked(world, cx.run, &database.name).await?;
-                    notes::note_promoted(world, cx.run, &database.name).await?;
+                    notes.extend(notes::promotion_asked(cx.run, &database.name, world.now()));
                 }
                 batch.saw(Evidence::Awaited {
                     component: database.name.to_string(),
@@ -173,14 +194,14 @@ where
                 });
                 batch.done(&database.name);
             }
-            Step::Await(what) if since_asked(world, cx, database).await? > PATIENCE => batch.failed(Finding::new(
+            Step::Await(what) if since_asked > PATIENCE => batch.failed(Finding::new(
                 &database.name,
-                format!("{what} for {}", since_asked(world, cx, database).await?.in_words()),
+                format!("{what} for {}", since_asked.in_words()),
                 format!("a promotion within {PATIENCE}"),
                 "look at the instance's events in RDS; answer `retry` to go on waiting",
             )),
             Step::Await(what) => {
-                let asked_for = if what == PROMOTING { since_asked(world, cx, database).await? } else { AT_LEAST };
+                let asked_for = if what == PROMOTING { since_asked } else { AT_LEAST };
                 not_before = not_before.min(AT_LEAST.saturating_sub(asked_for));
                 batch.pending(&database.name, what);
             }
@@ -199,15 +220,13 @@ where
             Step::Promote(_) if left == 0 => batch.queued(&database.name, "waiting for its turn in RDS's call budget"),
             Step::Promote(verdict) => {
                 left -= 1;
-                to_promote.push((*database, id.clone(), verdict, observed.asked_at.is_some()));
+                to_promote.push((*database, id.clone(), verdict, asked_at.is_some()));
             }
         }
     }
-    let landed: Vec<Landed> = stream::iter(to_promote)
-        .map(|(database, id, verdict, asked_before)| promote(world, cx, database, id, verdict, asked_before))
-        .buffered(20)
-        .collect()
-        .await;
+    budget.spend(world.now(), to_promote.len() as u64);
+    notes.extend(budget.note(cx.run));
+    let landed = promote_all(world, cx, to_promote, notes).await?;
     for one in landed {
         if !matches!(one, Landed::Asked(_, PROMOTING)) {
             not_before = Duration::ZERO;
@@ -215,91 +234,102 @@ where
         batch.land(one);
     }
     finished.keep(world, cx.run).await?;
-    batch.into_progress(world.now(), cx, Pace::NotBefore(not_before), "promoted")
+    // What waits for its turn has it when its calls can be made, and the look that goes before them.
+    let turn = budget.until(world.now(), (batch.waiting_for_turn() + looked_at.len().div_ceil(PAGE)) as u64).min(TURN);
+    let pace = if batch.waiting_for_turn() > 0 { Pace::Turn(turn) } else { Pace::NotBefore(not_before) };
+    batch.into_progress(world.now(), cx, pace, "promoted")
 }
 
 /// Whether a standby that is a primary became it by this service's failover, or by hand while this run was looking.
 ///
 /// Where the preflight said that it was detached and a person skipped that, it is theirs to answer for.
-async fn is_ours<W: Notes>(world: &W, cx: &Context<'_, Plan>, database: &Database, skipped: bool) -> Result<bool, ActionError> {
-    if skipped && notes::was_seen_detached(world, cx.run, &database.name).await? {
-        return Ok(true);
-    }
-    Ok(notes::promoted_by_us(world, &cx.run.service, &database.name).await? || notes::was_seen_replicating(world, cx.run, &database.name).await?)
-}
-
-/// How long ago the promotion was asked for; by somebody else, how long this phase has been waiting for it.
-async fn since_asked<W: Notes>(world: &W, cx: &Context<'_, Plan>, database: &Database) -> Result<Duration, ActionError> {
-    Ok(notes::promotion_asked_at(world, cx.run, &database.name).await?.map_or(cx.elapsed(), |at| cx.now.since(at)).min(cx.elapsed()))
+fn is_ours(book: &Book, promoted: &Book, database: &Database, skipped: bool) -> bool {
+    (skipped && book.was_seen_detached(&database.name)) || promoted.promoted_by_us(&database.name) || book.was_seen_replicating(&database.name)
 }
 
 fn is_idle_replica(state: &DatabaseState) -> bool {
     matches!(state.role, DatabaseRole::Replica { .. }) && state.status == DatabaseStatus::Available
 }
 
-struct Known {
-    asked_at: Option<Timestamp>,
-    fencing: Option<Fencing>,
-    lag: LagKnowledge,
-}
-
-async fn observe_lags<'p, W>(world: &W, cx: &Context<'_, Plan>, waiting: &[&(&'p Database, DatabaseId)]) -> Result<BTreeMap<&'p str, Known>, ActionError>
+async fn observe_lags<'p, W>(
+    world: &W,
+    cx: &Context<'_, Plan>,
+    book: &Book,
+    waiting: &[&(&'p Database, DatabaseId)],
+) -> Result<BTreeMap<&'p str, LagKnowledge>, ActionError>
 where
-    W: Clock + Metrics + Samples + Notes,
+    W: Metrics + Samples,
 {
     if waiting.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let outage_since = notes::outage_since(world, cx.run).await?;
-    let looked_back = outage_since.unwrap_or(cx.now).before(Duration::from_mins(15));
-    let queries: Vec<_> = waiting.iter().map(|(_, id)| lag_query(&id.name, cx.now.before(Duration::from_mins(15)))).collect();
+    let outage_since = book.outage_since()?;
+    let queries: Vec<_> = waiting.iter().map(|(_, id)| lag_query(&id.name, cx.now.before(LOOKED_BACK))).collect();
     let metrics = world.read_metrics(&cx.plan.regions.standby, &queries).await?;
-    let samples = world.read_samples(&cx.run.service, looked_back).await?;
+    let sampled = SampledLags::read(world, &cx.run.service, outage_since.unwrap_or(cx.now), outage_since).await?;
     let mut known = BTreeMap::new();
     for ((database, _), metric) in waiting.iter().zip(&metrics) {
-        let fencing = read_fencing(world, cx.run, database).await?;
-        let fenced = fencing == Some(Fencing::Proven);
-        let asked_at = notes::promotion_asked_at(world, cx.run, &database.name).await?;
-        let lag = LagKnowledge::gather(&database.name, metric, &samples, outage_since, fenced);
-        known.insert(database.name.as_str(), Known { asked_at, fencing, lag });
+        let fenced = fencing(book, database)? == Some(Fencing::Proven);
+        known.insert(database.name.as_str(), LagKnowledge::gather(&database.name, metric, &sampled, outage_since, fenced));
     }
     Ok(known)
 }
 
-async fn promote<W>(world: &W, cx: &Context<'_, Plan>, database: &Database, id: DatabaseId, verdict: LagVerdict, asked_before: bool) -> Landed
+/// What is to be promoted: the database, its replica, why it may be, and whether it was asked for before.
+type ToPromote<'p> = (&'p Database, DatabaseId, LagVerdict, bool);
+
+/// Asks for promotions. `notes` are written before.
+async fn promote_all<W>(world: &W, cx: &Context<'_, Plan>, to_promote: Vec<ToPromote<'_>>, mut notes: Vec<Note>) -> Result<Vec<Landed>, ActionError>
 where
     W: Clock + Databases + Notes,
 {
-    if let LagVerdict::Go { lag, sampled_at, basis, accepted } = verdict {
-        cx.saw(world.now(), Evidence::Lag { database: database.name.to_string(), lag, sampled_at, basis });
-        if let Some((risk, standing)) = accepted {
-            cx.saw(world.now(), Evidence::Accepted { risk, standing });
-        }
-    }
     // Notes and evidence come first: a call that was applied and lost its answer must not be made again at once, and
     // whoever reads the ledger must find the point of no return even if this function dies on the call.
-    let step = format!("promotion of {id} asked for");
-    cx.saw(world.now(), Evidence::Irreversible { step: step.clone() });
-    let noted = match notes::promotion_asked(world, cx.run, &database.name).await {
-        Ok(()) => notes::note_promoted(world, cx.run, &database.name).await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = noted {
-        return Landed::Failed(database.name.to_string(), error);
-    }
-    match world.promote_replica(&id, backup_retention_days(database)).await {
-        Ok(()) => Landed::Asked(database.name.to_string(), PROMOTING),
-        Err(error) if error.fault == CallFault::Rejected && cx.elapsed() < REJECTIONS => Landed::Asked(database.name.to_string(), "RDS takes no promotion yet"),
-        Err(error) if error.fault.is_ambiguous() => Landed::Asked(database.name.to_string(), "asked to promote, and the answer was lost"),
-        Err(error) => {
-            // Certainly not applied: the next attempt need not wait for a status that will not come, and nothing is
-            // irreversible yet. A note that stays behind only makes the run more careful.
-            if !asked_before && notes::promotion_not_asked(world, cx.run, &database.name).await.is_ok() {
-                cx.saw(world.now(), Evidence::NotApplied { step, why: error.to_string() });
+    for (database, id, verdict, _) in &to_promote {
+        if let LagVerdict::Go { lag, sampled_at, basis, accepted } = verdict {
+            cx.saw(world.now(), Evidence::Lag { database: database.name.to_string(), lag: *lag, sampled_at: *sampled_at, basis: *basis });
+            if let Some((risk, standing)) = accepted {
+                cx.saw(world.now(), Evidence::Accepted { risk: risk.clone(), standing: *standing });
             }
-            Landed::Failed(database.name.to_string(), error)
+        }
+        cx.saw(world.now(), Evidence::Irreversible { step: asked_for(id) });
+        notes.extend(notes::promotion_asked(cx.run, &database.name, world.now()));
+    }
+    if !notes.is_empty() {
+        world.note_all(&notes).await?;
+    }
+    let asked: Vec<Result<(), CallError>> =
+        stream::iter(&to_promote).map(|(database, id, ..)| world.promote_replica(id, backup_retention_days(database))).buffered(SIDE_BY_SIDE).collect().await;
+    let (mut landed, mut not_asked) = (Vec::with_capacity(asked.len()), Vec::new());
+    for ((database, id, _, asked_before), asked) in to_promote.into_iter().zip(asked) {
+        landed.push(match asked {
+            Ok(()) => Landed::Asked(database.name.to_string(), PROMOTING),
+            Err(error) if error.fault == CallFault::Rejected && cx.elapsed() < REJECTIONS => {
+                Landed::Asked(database.name.to_string(), "RDS takes no promotion yet")
+            }
+            Err(error) if error.fault.is_ambiguous() => Landed::Asked(database.name.to_string(), "asked to promote, and the answer was lost"),
+            Err(error) => {
+                // Certainly not applied: the next attempt need not wait for a status that will not come, and nothing is
+                // irreversible yet.
+                if !asked_before {
+                    not_asked.push((database, id, error.to_string()));
+                }
+                Landed::Failed(database.name.to_string(), error)
+            }
+        });
+    }
+    let taken_back: Vec<Note> = not_asked.iter().flat_map(|(database, ..)| notes::promotion_not_asked(cx.run, &database.name)).collect();
+    // A note that stays behind only makes the run more careful.
+    if !taken_back.is_empty() && world.note_all(&taken_back).await.is_ok() {
+        for (_, id, why) in not_asked {
+            cx.saw(world.now(), Evidence::NotApplied { step: asked_for(&id), why });
         }
     }
+    Ok(landed)
+}
+
+fn asked_for(id: &DatabaseId) -> String {
+    format!("promotion of {id} asked for")
 }
 
 /// RDS wants automated backups on, or follows the promotion with a reboot.
@@ -400,14 +430,6 @@ mod tests {
         let primary = state(DatabaseRole::Primary, DatabaseStatus::Available);
         let observed = Observed { state: Some(&primary), is_ours: false, asked_at: None, fencing: Some(Fencing::Proven), lag: LagKnowledge::default() };
         assert!(matches!(decide(&database(), &observed, &[], NOW), Step::Refuse(_)));
-    }
-
-    #[test]
-    fn the_call_budget_is_the_burst_and_then_the_rate() {
-        assert_eq!(budget(Duration::ZERO, 0), 300);
-        assert_eq!(budget(Duration::from_secs(58), 300), 696);
-        assert_eq!(budget(Duration::ZERO, 300), 0);
-        assert_eq!(budget(Duration::ZERO, 1_000), 0);
     }
 
     proptest! {

@@ -9,8 +9,9 @@
 
 use std::collections::BTreeMap;
 
+use futures::{StreamExt, stream};
 use muster_core::ports::{GroupSize, GroupState, Notes, ScalingGroups};
-use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Finding, Override, Progress, ScalingGroupId};
+use muster_core::{Action, ActionError, CallError, Clock, Conduct, Context, Duration, Evidence, Finding, Override, Progress, ScalingGroupId};
 use muster_plan::{BackgroundWorkload, Compute, ComputeRole, Name, Plan};
 use serde::Deserialize;
 
@@ -44,6 +45,9 @@ pub struct Request {
 const PATIENCE: Duration = Duration::from_mins(30);
 /// No instance is in service sooner after it was asked for: it boots, and its health check must pass more than once.
 const AT_LEAST: Duration = Duration::from_secs(30);
+
+/// So many groups are resized at any time.
+const SIDE_BY_SIDE: usize = 10;
 
 /// A group and the size that it must have.
 struct Wanted<'a> {
@@ -134,6 +138,7 @@ where
     let mut batch = Batch::default();
     let mut finished = Finished::read(world, cx.run, cx.phase).await?;
     let mut pace = if request.stage == Stage::Background { Pace::Unhurried } else { Pace::NotBefore(AT_LEAST) };
+    let mut to_resize = Vec::new();
     for one in &wanted {
         match decide(one, states.get(&one.id)) {
             Step::Done => {
@@ -154,23 +159,22 @@ where
                 batch.pending(one.name, format!("{healthy} of {} instances healthy", one.desired));
             }
             Step::Fail(finding) => batch.failed(finding),
-            Step::Resize(size) => match resize(world, cx, one, &states, size).await {
-                Ok(()) => batch.pending(one.name, format!("asked for {} instances", size.desired)),
-                Err(error) => batch.call_failed(one.name, error),
-            },
+            Step::Resize(size) => to_resize.push((one, size)),
+        }
+    }
+    let resized: Vec<Result<(), CallError>> =
+        stream::iter(&to_resize).map(|(one, size)| resize(world, cx, one, &states, *size)).buffered(SIDE_BY_SIDE).collect().await;
+    for ((one, size), resized) in to_resize.into_iter().zip(resized) {
+        match resized {
+            Ok(()) => batch.pending(one.name, format!("asked for {} instances", size.desired)),
+            Err(error) => batch.call_failed(one.name, error),
         }
     }
     finished.keep(world, cx.run).await?;
     batch.into_progress(world.now(), cx, pace, "healthy")
 }
 
-async fn resize<W>(
-    world: &W,
-    cx: &Context<'_, Plan>,
-    one: &Wanted<'_>,
-    states: &BTreeMap<ScalingGroupId, GroupState>,
-    size: GroupSize,
-) -> Result<(), muster_core::CallError>
+async fn resize<W>(world: &W, cx: &Context<'_, Plan>, one: &Wanted<'_>, states: &BTreeMap<ScalingGroupId, GroupState>, size: GroupSize) -> Result<(), CallError>
 where
     W: Clock + ScalingGroups + Notes,
 {

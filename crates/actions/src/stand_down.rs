@@ -6,22 +6,25 @@
 //! AWS: rds:DescribeDBInstances, autoscaling:DescribeAutoScalingGroups, autoscaling:DescribeScalingActivities,
 //!      autoscaling:UpdateAutoScalingGroup, ssm:GetParameters, ssm:PutParameter, elasticache:DescribeGlobalReplicationGroups,
 //!      elasticache:DescribeReplicationGroups, elasticache:FailoverGlobalReplicationGroup, ec2:DescribeLaunchTemplateVersions,
-//!      ec2:CreateLaunchTemplateVersion, ec2:ModifyLaunchTemplate, secretsmanager:GetSecretValue, dynamodb:GetItem, dynamodb:DeleteItem
+//!      ec2:CreateLaunchTemplateVersion, ec2:ModifyLaunchTemplate, secretsmanager:GetSecretValue, dynamodb:Query
 //!      (standby region); rds:DescribeDBInstances, rds:ModifyDBInstance, and SQL inside the VPC (primary region).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use muster_core::ports::{DatabaseRole, DatabaseStatus, Databases, GlobalCaches, LaunchTemplates, Notes, Parameters, ScalingGroups, Sql};
+use futures::{StreamExt, stream};
+use muster_core::ports::{DatabaseRole, DatabaseStatus, Databases, GlobalCaches, LaunchTemplates, Note, Notes, Parameters, ScalingGroups, Sql};
 use muster_core::{
-    Action, ActionError, CallError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, LaunchTemplateId, ParameterId, Progress, ScalingGroupId,
+    Action, ActionError, CallError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, LaunchTemplateId, ParameterId, Progress, Region, ScalingGroupId,
 };
-use muster_plan::{BackgroundWorkload, Cache, CacheStandby, Compute, Configuration, Database, Plan};
+use muster_plan::{BackgroundWorkload, Cache, CacheStandby, Compute, Configuration, Database, Name, Plan};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::acceptance::note_fencing;
-use crate::fence_database::{Before, groups_note, sql_target};
-use crate::notes::{self, CacheAsked, FenceDebt, fence_debt, service_scope};
+use crate::acceptance::fencing_note;
+use crate::budget::{Budget, PUT_PARAMETER, RDS};
+use crate::fence_database::{Before, PAGE, SIDE_BY_SIDE, groups_note, sql_target};
+use crate::notes::{self, Book, CacheAsked, FENCE_DEBT, FenceDebt, PROMOTED, fence_debt};
 use crate::update_configuration::client_token;
 
 /// The action.
@@ -57,18 +60,13 @@ where
         return Ok(Progress::done(format!("nothing undone: {step}")).with_verdict("irreversible"));
     }
     let mut left = Vec::new();
-    for database in &cx.plan.databases {
-        keep(lift_fence(world, cx, database).await, database.name.as_str(), &mut left)?;
-    }
+    let book = Book::of_run(world, cx.run, "").await?;
+    lift_fences(world, cx, &book, &mut left).await?;
     for cache in &cx.plan.caches {
-        keep(fail_cache_back(world, cx, cache).await, cache.name.as_str(), &mut left)?;
+        keep(fail_cache_back(world, cx, &book, cache).await, cache.name.as_str(), &mut left)?;
     }
-    for id in groups(cx.plan) {
-        keep(shrink(world, cx, &id).await, &id.name, &mut left)?;
-    }
-    for item in &cx.plan.configuration {
-        keep(write_back(world, cx, item).await, item.name().as_str(), &mut left)?;
-    }
+    shrink(world, cx, &book, &mut left).await?;
+    write_back(world, cx, &book, &mut left).await?;
     if left.is_empty() {
         return Ok(Progress::done("everything that this run changed is as it was").with_verdict("undone"));
     }
@@ -89,10 +87,9 @@ where
     if let Some(step) = notes::point_of_no_return(world, cx).await? {
         return Ok(Some(step));
     }
-    for (database, _) in cx.plan.replica_databases() {
-        if notes::promoted_by_us(world, &cx.run.service, &database.name).await? {
-            return Ok(Some(format!("the standby of {} has been promoted", database.name)));
-        }
+    let promoted = Book::of_service(world, &cx.run.service, PROMOTED).await?;
+    if let Some((database, _)) = cx.plan.replica_databases().find(|(database, _)| promoted.promoted_by_us(&database.name)) {
+        return Ok(Some(format!("the standby of {} has been promoted", database.name)));
     }
     let standby = &cx.plan.regions.standby;
     let ids: Vec<DatabaseId> = cx.plan.replica_databases().map(|(_, id)| DatabaseId::new(standby, id)).collect();
@@ -114,38 +111,70 @@ fn keep(undone: Result<(), ActionError>, what: &str, left: &mut Vec<String>) -> 
     }
 }
 
-async fn lift_fence<W>(world: &W, cx: &Context<'_, Plan>, database: &Database) -> Result<(), ActionError>
+async fn lift_fences<W>(world: &W, cx: &Context<'_, Plan>, book: &Book, left: &mut Vec<String>) -> Result<(), ActionError>
 where
     W: Clock + Databases + Sql + Notes,
 {
-    let scope = service_scope(&cx.run.service);
-    let debt = notes::read::<FenceDebt>(world, &scope, &fence_debt(&database.name)).await?;
-    if debt.is_some_and(|debt| debt.run.id == cx.run.id) {
-        world.note(&scope, &fence_debt(&database.name), &Value::Null).await?;
+    let debts = Book::of_service(world, &cx.run.service, FENCE_DEBT).await?;
+    let (mut paid, mut fenced) = (Vec::new(), Vec::new());
+    for database in &cx.plan.databases {
+        if debts.get::<FenceDebt>(&fence_debt(&database.name))?.is_some_and(|debt| debt.run.id == cx.run.id) {
+            paid.push(notes::of_service(cx.run, fence_debt(&database.name), Value::Null));
+        }
+        if let Some(before) = book.get::<Before>(&groups_note(database))? {
+            fenced.push((database, DatabaseId::new(&cx.plan.regions.primary, &database.primary), before));
+        }
     }
-    let Some(before) = notes::read::<Before>(world, &cx.run.id.0, &groups_note(database)).await? else { return Ok(()) };
-    let id = DatabaseId::new(&cx.plan.regions.primary, &database.primary);
-    let states = world.describe_databases(&id.region, std::slice::from_ref(&id)).await?;
-    let Some(state) = states.get(&id) else { return Ok(()) };
+    if !paid.is_empty() {
+        world.note_all(&paid).await?;
+    }
+    if fenced.is_empty() {
+        return Ok(());
+    }
+    let pages = fenced.len().div_ceil(PAGE);
+    let mut budget = Budget::of(book, RDS, &cx.plan.regions.primary, fenced.len() + pages, cx.now)?;
+    budget.spend(world.now(), pages as u64);
+    let ids: Vec<DatabaseId> = fenced.iter().map(|(_, id, _)| id.clone()).collect();
+    let states = match world.describe_databases(&cx.plan.regions.primary, &ids).await {
+        Ok(states) => states,
+        Err(error) => return fenced.iter().try_for_each(|(database, ..)| keep(Err(error.clone().into()), database.name.as_str(), left)),
+    };
     // By the note and not by the look, which may be stale: both calls set what was, and change nothing where it is so.
-    note_fencing(world, cx.run, database, None).await?;
-    if let Some(target) = sql_target(database, &id, state) {
-        world.set_read_only(&target, false).await?;
+    fenced.retain(|(_, id, _)| states.contains_key(id));
+    let turns = usize::try_from(budget.left(world.now())).unwrap_or(usize::MAX).min(fenced.len());
+    for (database, ..) in fenced.drain(turns..) {
+        left.push(format!("{}: waiting for its turn in RDS's call budget", database.name));
     }
-    world.set_security_groups(&id, &before.groups).await?;
-    world.note(&cx.run.id.0, &groups_note(database), &Value::Null).await?;
-    cx.saw(world.now(), Evidence::Undone { what: format!("the quarantine of {id}") });
-    Ok(())
+    budget.spend(world.now(), fenced.len() as u64);
+    let mut unfenced: Vec<Note> = fenced.iter().map(|(database, ..)| fencing_note(cx.run, database, None)).collect();
+    unfenced.extend(budget.note(cx.run));
+    world.note_all(&unfenced).await?;
+    let lift = async |(database, id, before): &(&Database, DatabaseId, Before)| -> Result<(), ActionError> {
+        if let Some(target) = states.get(id).and_then(|state| sql_target(database, id, state)) {
+            world.set_read_only(&target, false).await?;
+        }
+        Ok(world.set_security_groups(id, &before.groups).await?)
+    };
+    let lifted: Vec<Result<(), ActionError>> = stream::iter(&fenced).map(lift).buffered(SIDE_BY_SIDE).collect().await;
+    let mut done = Vec::new();
+    for ((database, id, _), lifted) in fenced.iter().zip(lifted) {
+        if lifted.is_ok() {
+            done.push(notes::of_run(cx.run, groups_note(database), Value::Null));
+            cx.saw(world.now(), Evidence::Undone { what: format!("the quarantine of {id}") });
+        }
+        keep(lifted, database.name.as_str(), left)?;
+    }
+    if done.is_empty() { Ok(()) } else { Ok(world.note_all(&done).await?) }
 }
 
 /// A cache that this run failed over belongs to the region that keeps the service. It is an error, and stays on the list,
 /// until the former primary is the primary again.
-async fn fail_cache_back<W>(world: &W, cx: &Context<'_, Plan>, cache: &Cache) -> Result<(), ActionError>
+async fn fail_cache_back<W>(world: &W, cx: &Context<'_, Plan>, book: &Book, cache: &Cache) -> Result<(), ActionError>
 where
-    W: Clock + GlobalCaches + Notes,
+    W: Clock + GlobalCaches,
 {
     let CacheStandby::GlobalDatastore { global_id, .. } = &cache.standby else { return Ok(()) };
-    let Some(CacheAsked { former: Some(former), .. }) = notes::cache_asked(world, cx.run, &cache.name).await? else { return Ok(()) };
+    let Some(CacheAsked { former: Some(former), .. }) = book.cache_asked(&cache.name)? else { return Ok(()) };
     let global: Arc<str> = global_id.as_str().into();
     let states = world.describe_global_caches(&cx.plan.regions.standby, std::slice::from_ref(&global)).await?;
     let Some(state) = states.get(&global) else { return Ok(()) };
@@ -174,49 +203,100 @@ fn groups(plan: &Plan) -> Vec<ScalingGroupId> {
         .collect()
 }
 
-async fn shrink<W>(world: &W, cx: &Context<'_, Plan>, id: &ScalingGroupId) -> Result<(), ActionError>
+async fn shrink<W>(world: &W, cx: &Context<'_, Plan>, book: &Book, left: &mut Vec<String>) -> Result<(), ActionError>
 where
-    W: Clock + ScalingGroups + Notes,
+    W: Clock + ScalingGroups,
 {
-    let Some(before) = notes::remembered_size(world, cx.run, id).await? else { return Ok(()) };
-    let states = world.describe_groups(&id.region, std::slice::from_ref(id)).await?;
-    if states.get(id).is_none_or(|state| state.size == before) {
+    let mut grown = Vec::new();
+    for id in groups(cx.plan) {
+        grown.extend(book.remembered_size(&id)?.map(|before| (id, before)));
+    }
+    if grown.is_empty() {
         return Ok(());
     }
-    world.resize_group(id, before).await?;
-    cx.saw(world.now(), Evidence::Undone { what: format!("the size of {id}: {} instances again", before.desired) });
+    let ids: Vec<ScalingGroupId> = grown.iter().map(|(id, _)| id.clone()).collect();
+    let states = match world.describe_groups(&cx.plan.regions.standby, &ids).await {
+        Ok(states) => states,
+        Err(error) => return grown.iter().try_for_each(|(id, _)| keep(Err(error.clone().into()), &id.name, left)),
+    };
+    grown.retain(|(id, before)| states.get(id).is_some_and(|state| state.size != *before));
+    let resized: Vec<Result<(), CallError>> = stream::iter(&grown).map(|(id, before)| world.resize_group(id, *before)).buffered(SIDE_BY_SIDE).collect().await;
+    for ((id, before), resized) in grown.iter().zip(resized) {
+        if resized.is_ok() {
+            cx.saw(world.now(), Evidence::Undone { what: format!("the size of {id}: {} instances again", before.desired) });
+        }
+        keep(resized.map_err(ActionError::from), &id.name, left)?;
+    }
     Ok(())
 }
 
-async fn write_back<W>(world: &W, cx: &Context<'_, Plan>, item: &Configuration) -> Result<(), ActionError>
+async fn write_back<W>(world: &W, cx: &Context<'_, Plan>, book: &Book, left: &mut Vec<String>) -> Result<(), ActionError>
 where
     W: Clock + Parameters + LaunchTemplates + Notes,
 {
-    let Some(Some(before)) = notes::remembered_value(world, cx.run, item.name()).await? else { return Ok(()) };
-    let changed = match item {
-        Configuration::SsmParameter { parameter, region, .. } => put_back(world, &ParameterId::new(cx.plan.regions.get(*region), parameter), &before).await?,
-        Configuration::LaunchTemplate { template, .. } => {
-            let id = LaunchTemplateId::new(&cx.plan.regions.standby, template);
-            let now = world.describe_templates(&id.region, std::slice::from_ref(&id)).await?.remove(&id);
-            let differs = now.is_some_and(|state| state.user_data != before);
-            if differs {
-                world.create_template_version(&id, &before, &client_token(&cx.run.id.0, &id.name, &before)).await?;
+    let mut parameters: BTreeMap<&Region, Vec<(&Name, ParameterId, String)>> = BTreeMap::new();
+    for item in &cx.plan.configuration {
+        let Some(Some(before)) = book.remembered_value(item.name())? else { continue };
+        match item {
+            Configuration::SsmParameter { name, parameter, region, .. } => {
+                let region = cx.plan.regions.get(*region);
+                parameters.entry(region).or_default().push((name, ParameterId::new(region, parameter), before));
             }
-            differs
+            Configuration::LaunchTemplate { name, template, .. } => {
+                let id = LaunchTemplateId::new(&cx.plan.regions.standby, template);
+                keep(put_template_back(world, cx, name, &id, &before).await, name.as_str(), left)?;
+            }
+            _ => {}
         }
-        _ => false,
-    };
-    if changed {
-        cx.saw(world.now(), Evidence::Undone { what: format!("the value of {}", item.name()) });
+    }
+    for (region, parameters) in parameters {
+        put_back(world, cx, book, region, parameters, left).await?;
     }
     Ok(())
 }
 
-async fn put_back<W: Parameters>(world: &W, id: &ParameterId, before: &str) -> Result<bool, CallError> {
-    let now = world.get_parameters(&id.region, std::slice::from_ref(id)).await?.remove(id);
-    if now.as_deref() == Some(before) {
-        return Ok(false);
+async fn put_template_back<W>(world: &W, cx: &Context<'_, Plan>, name: &Name, id: &LaunchTemplateId, before: &str) -> Result<(), ActionError>
+where
+    W: Clock + LaunchTemplates,
+{
+    let now = world.describe_templates(&id.region, std::slice::from_ref(id)).await?.remove(id);
+    if now.is_some_and(|state| state.user_data != *before) {
+        world.create_template_version(id, before, &client_token(&cx.run.id.0, &id.name, before)).await?;
+        cx.saw(world.now(), Evidence::Undone { what: format!("the value of {name}") });
     }
-    world.put_parameter(id, before).await?;
-    Ok(true)
+    Ok(())
+}
+
+async fn put_back<W>(
+    world: &W,
+    cx: &Context<'_, Plan>,
+    book: &Book,
+    region: &Region,
+    mut parameters: Vec<(&Name, ParameterId, String)>,
+    left: &mut Vec<String>,
+) -> Result<(), ActionError>
+where
+    W: Clock + Parameters + Notes,
+{
+    let ids: Vec<ParameterId> = parameters.iter().map(|(_, id, _)| id.clone()).collect();
+    let values = match world.get_parameters(region, &ids).await {
+        Ok(values) => values,
+        Err(error) => return parameters.iter().try_for_each(|(name, ..)| keep(Err(error.clone().into()), name.as_str(), left)),
+    };
+    parameters.retain(|(_, id, before)| values.get(id) != Some(before));
+    let mut budget = Budget::of(book, PUT_PARAMETER, region, parameters.len(), cx.now)?;
+    let turns = usize::try_from(budget.left(world.now())).unwrap_or(usize::MAX).min(parameters.len());
+    for (name, ..) in parameters.drain(turns..) {
+        left.push(format!("{name}: waiting for its turn in the call budget of Parameter Store"));
+    }
+    budget.spend(world.now(), parameters.len() as u64);
+    budget.keep(world, cx.run).await?;
+    for (name, id, before) in parameters {
+        let written = world.put_parameter(&id, &before).await;
+        if written.is_ok() {
+            cx.saw(world.now(), Evidence::Undone { what: format!("the value of {name}") });
+        }
+        keep(written.map_err(ActionError::from), name.as_str(), left)?;
+    }
+    Ok(())
 }

@@ -4,20 +4,34 @@
 //! Refuses:   nothing; a reference that cannot be resolved is a permanent failure.
 //! Leaves behind on failure: values that were written; `stand-down` writes the former ones back.
 //! AWS: rds:DescribeDBInstances, elasticache:DescribeGlobalReplicationGroups, elasticache:DescribeReplicationGroups, ssm:GetParameters,
-//!      ssm:PutParameter, ec2:DescribeLaunchTemplateVersions, ec2:CreateLaunchTemplateVersion, ec2:ModifyLaunchTemplate (standby region).
+//!      ssm:PutParameter, ec2:DescribeLaunchTemplateVersions, ec2:CreateLaunchTemplateVersion, ec2:ModifyLaunchTemplate,
+//!      dynamodb:Query (standby region).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use muster_core::ports::{Databases, GlobalCaches, LaunchTemplates, Notes, Parameters};
-use muster_core::{Action, ActionError, CallError, Clock, Conduct, Context, DatabaseId, Evidence, Finding, Hash, LaunchTemplateId, ParameterId, Progress};
-use muster_plan::{CacheStandby, Configuration, Name, Plan, Reference, Template};
+use muster_core::{
+    Action, ActionError, CallError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Hash, LaunchTemplateId, ParameterId, Progress, Region,
+};
+use muster_plan::{Cache, CacheStandby, Configuration, Database, Name, Plan, Reference, Template};
 use serde::Deserialize;
 
 use crate::batch::{Batch, Pace};
-use crate::notes;
+use crate::budget::{BUDGET, Budget, PUT_PARAMETER};
+use crate::notes::{self, Book, Settled};
 
 /// The action.
 pub const UPDATE_CONFIGURATION: Action = Action { name: "update-configuration", conduct: Conduct::Mutates };
+
+/// `GetParameters` takes so many names. Source: its API reference.
+const A_LOOK: usize = 10;
+/// So many items are looked at in one invocation.
+const AT_ONCE: usize = 100;
+const TURN_TO_COME: &str = "waiting for its turn in Parameter Store's call budget";
+/// So long into an invocation no further parameter is looked at: the next one goes on with the rest.
+const LOOKING: Duration = Duration::from_secs(30);
+/// Whoever waits for its turn is asked again this soon: the budget of Parameter Store holds no more than a second's calls.
+const TURN: Duration = Duration::from_secs(1);
 
 /// How much of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -54,15 +68,24 @@ where
     if items.is_empty() {
         return Ok(Progress::done("the plan configures nothing here"));
     }
-    let endpoints = read_endpoints(world, cx.plan).await?;
-    let mut batch = Batch::default();
-    for item in items {
+    let mut settled = Settled::read(world, cx, "parameters").await?;
+    let (mut batch, mut parameters) = (Batch::default(), BTreeMap::<&Region, Vec<Wanted<'_>>>::new());
+    let (done, mut left): (Vec<&Configuration>, Vec<&Configuration>) = items.into_iter().partition(|item| settled.has(item.name().as_str()));
+    done.iter().for_each(|item| batch.done(item.name()));
+    // No more are looked at than can be written before long: what their values refer to costs calls too.
+    let later: Vec<&Configuration> = left.drain(left.len().min(AT_ONCE)..).collect();
+    let parts = Parts::read(world, cx.plan, &left).await?;
+    for item in left {
         let outcome = match item {
-            Configuration::SsmParameter { name, parameter, value, region } => match resolve(cx.plan, value, &endpoints) {
-                Ok(value) => put_parameter(world, cx, name, &ParameterId::new(cx.plan.regions.get(*region), parameter), &value).await,
+            Configuration::SsmParameter { name, parameter, value, region } => match parts.resolve(cx.plan, value) {
+                Ok(value) => {
+                    let region = cx.plan.regions.get(*region);
+                    parameters.entry(region).or_default().push(Wanted { name, id: ParameterId::new(region, parameter), value });
+                    continue;
+                }
                 Err(finding) => Err(Stuck::Unresolved(finding)),
             },
-            Configuration::LaunchTemplate { name, template, user_data } => match resolve(cx.plan, user_data, &endpoints) {
+            Configuration::LaunchTemplate { name, template, user_data } => match parts.resolve(cx.plan, user_data) {
                 Ok(user_data) => put_template(world, cx, name, &LaunchTemplateId::new(&cx.plan.regions.standby, template), &user_data).await,
                 Err(finding) => Err(Stuck::Unresolved(finding)),
             },
@@ -75,14 +98,83 @@ where
             ))),
         };
         match outcome {
-            Ok(()) => batch.done(item.name()),
+            Ok(()) => {
+                settled.add(item.name().as_str());
+                batch.done(item.name());
+            }
             // Known only once the database is there: the later stage writes it.
-            Err(Stuck::Unresolved(_)) if request.stage == Stage::Launch => batch.done(item.name()),
+            Err(Stuck::Unresolved(_)) if request.stage == Stage::Launch => {
+                settled.add(item.name().as_str());
+                batch.done(item.name());
+            }
             Err(Stuck::Unresolved(finding)) => batch.failed(finding),
             Err(Stuck::Call(error)) => batch.call_failed(item.name(), error),
         }
     }
-    batch.into_progress(world.now(), cx, Pace::Soon, "configured")
+    for (region, wanted) in parameters {
+        put_parameters(world, cx, region, wanted, &mut settled, &mut batch).await?;
+    }
+    for item in later {
+        // Where nothing gets on any more, those that stand in the way are reported before it is their turn.
+        if settled.has_grown() { batch.queued(item.name(), TURN_TO_COME) } else { batch.pending(item.name(), TURN_TO_COME) }
+    }
+    settled.keep(world, cx.run).await?;
+    let pace = if batch.waiting_for_turn() > 0 { Pace::Turn(TURN) } else { Pace::Soon };
+    batch.into_progress(world.now(), cx, pace, "configured")
+}
+
+/// A parameter and the value that it must have.
+struct Wanted<'p> {
+    name: &'p Name,
+    id: ParameterId,
+    value: String,
+}
+
+/// Writes the parameters of a region that are not as wanted: as many as Parameter Store's rate allows now. Those that are right are settled, and not
+/// looked at again by the next call.
+async fn put_parameters<W>(
+    world: &W,
+    cx: &Context<'_, Plan>,
+    region: &Region,
+    wanted: Vec<Wanted<'_>>,
+    settled: &mut Settled,
+    batch: &mut Batch,
+) -> Result<(), ActionError>
+where
+    W: Clock + Parameters + Notes,
+{
+    let book = Book::of_run(world, cx.run, BUDGET).await?;
+    let mut budget = Budget::of(&book, PUT_PARAMETER, region, wanted.len(), cx.now)?;
+    for some in wanted.chunks(A_LOOK) {
+        if budget.left(world.now()) == 0 || world.now().since(cx.now) > LOOKING {
+            some.iter().for_each(|one| batch.queued(one.name, TURN_TO_COME));
+            continue;
+        }
+        let ids: Vec<ParameterId> = some.iter().map(|one| one.id.clone()).collect();
+        let before = world.get_parameters(region, &ids).await?;
+        for one in some {
+            let before = before.get(&one.id);
+            if before == Some(&one.value) {
+                settled.add(one.name.as_str());
+                batch.done(one.name);
+                continue;
+            }
+            if budget.left(world.now()) == 0 {
+                batch.queued(one.name, TURN_TO_COME);
+                continue;
+            }
+            budget.spend(world.now(), 1);
+            budget.keep(world, cx.run).await?;
+            match put_parameter(world, cx, one, before.map(String::as_str)).await {
+                Ok(()) => {
+                    settled.add(one.name.as_str());
+                    batch.done(one.name);
+                }
+                Err(error) => batch.call_failed(one.name, error),
+            }
+        }
+    }
+    Ok(())
 }
 
 enum Stuck {
@@ -96,13 +188,66 @@ impl From<CallError> for Stuck {
     }
 }
 
-async fn read_endpoints<W>(world: &W, plan: &Plan) -> Result<Endpoints, ActionError>
+/// What the standby region's parts are called now.
+struct Parts<'p> {
+    endpoints: Endpoints,
+    databases: BTreeMap<&'p str, &'p Database>,
+    caches: BTreeMap<&'p str, &'p Cache>,
+}
+
+impl<'p> Parts<'p> {
+    /// Those that the values of these items refer to.
+    async fn read<W>(world: &W, plan: &'p Plan, items: &[&Configuration]) -> Result<Self, ActionError>
+    where
+        W: Databases + GlobalCaches,
+    {
+        let values = items.iter().flat_map(|item| item.values());
+        let referred: BTreeSet<String> = values.flat_map(|(_, value)| value.references().into_iter().flatten()).map(|reference| reference.name).collect();
+        Ok(Parts {
+            endpoints: read_endpoints(world, plan, &referred).await?,
+            databases: plan.databases.iter().map(|database| (database.name.as_str(), database)).collect(),
+            caches: plan.caches.iter().map(|cache| (cache.name.as_str(), cache)).collect(),
+        })
+    }
+
+    /// The value with every reference replaced by what the standby region's parts are called.
+    fn resolve(&self, plan: &Plan, value: &Template) -> Result<String, Finding> {
+        value
+            .substitute(|reference: &Reference| match (reference.section.as_str(), reference.attribute.as_deref()) {
+                ("regions", None) => match reference.name.as_str() {
+                    "primary" => Some(plan.regions.primary.to_string()),
+                    "standby" => Some(plan.regions.standby.to_string()),
+                    "witness" => Some(plan.regions.witness.to_string()),
+                    _ => None,
+                },
+                (section, Some("endpoint")) => self.endpoints.get(&(section.to_owned(), reference.name.clone())).cloned(),
+                ("databases", Some("port")) => self.databases.get(reference.name.as_str()).map(|database| database.port().to_string()),
+                ("databases", Some("database")) => self.databases.get(reference.name.as_str()).and_then(|database| database.database.clone()),
+                ("caches", Some("port")) => self.caches.get(reference.name.as_str()).map(|cache| cache.port().to_string()),
+                _ => None,
+            })
+            .map_err(|error| {
+                Finding::new(
+                    "configuration",
+                    error.to_string(),
+                    "a reference that the standby region answers to",
+                    "recover that part by hand or correct the plan, then answer `retry`",
+                )
+            })
+    }
+}
+
+async fn read_endpoints<W>(world: &W, plan: &Plan, referred: &BTreeSet<String>) -> Result<Endpoints, ActionError>
 where
     W: Databases + GlobalCaches,
 {
     let standby = &plan.regions.standby;
     let mut endpoints = Endpoints::new();
-    let replicas: Vec<(&Name, DatabaseId)> = plan.replica_databases().map(|(database, id)| (&database.name, DatabaseId::new(standby, id))).collect();
+    let replicas: Vec<(&Name, DatabaseId)> = plan
+        .replica_databases()
+        .filter(|(database, _)| referred.contains(database.name.as_str()))
+        .map(|(database, id)| (&database.name, DatabaseId::new(standby, id)))
+        .collect();
     if !replicas.is_empty() {
         let ids: Vec<DatabaseId> = replicas.iter().map(|(_, id)| id.clone()).collect();
         let states = world.describe_databases(standby, &ids).await?;
@@ -115,6 +260,7 @@ where
     let datastores: Vec<_> = plan
         .caches
         .iter()
+        .filter(|cache| referred.contains(cache.name.as_str()))
         .filter_map(|cache| match &cache.standby {
             CacheStandby::GlobalDatastore { global_id, id } => Some((&cache.name, std::sync::Arc::from(global_id.as_str()), id)),
             _ => None,
@@ -137,43 +283,13 @@ fn host(endpoint: &str) -> String {
     endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host).to_owned()
 }
 
-/// The value with every reference replaced by what the standby region's parts are called.
-fn resolve(plan: &Plan, value: &Template, endpoints: &Endpoints) -> Result<String, Finding> {
-    value
-        .substitute(|reference: &Reference| match (reference.section.as_str(), reference.attribute.as_deref()) {
-            ("regions", None) => match reference.name.as_str() {
-                "primary" => Some(plan.regions.primary.to_string()),
-                "standby" => Some(plan.regions.standby.to_string()),
-                "witness" => Some(plan.regions.witness.to_string()),
-                _ => None,
-            },
-            (section, Some("endpoint")) => endpoints.get(&(section.to_owned(), reference.name.clone())).cloned(),
-            ("databases", Some("port")) => plan.database(&reference.name).map(|database| database.port().to_string()),
-            ("databases", Some("database")) => plan.database(&reference.name).and_then(|database| database.database.clone()),
-            ("caches", Some("port")) => plan.cache(&reference.name).map(|cache| cache.port().to_string()),
-            _ => None,
-        })
-        .map_err(|error| {
-            Finding::new(
-                "configuration",
-                error.to_string(),
-                "a reference that the standby region answers to",
-                "recover that part by hand or correct the plan, then answer `retry`",
-            )
-        })
-}
-
-async fn put_parameter<W>(world: &W, cx: &Context<'_, Plan>, name: &Name, id: &ParameterId, value: &str) -> Result<(), Stuck>
+async fn put_parameter<W>(world: &W, cx: &Context<'_, Plan>, wanted: &Wanted<'_>, before: Option<&str>) -> Result<(), CallError>
 where
     W: Clock + Parameters + Notes,
 {
-    let before = world.get_parameters(&id.region, std::slice::from_ref(id)).await?.remove(id);
-    if before.as_deref() == Some(value) {
-        return Ok(());
-    }
-    notes::remember_value(world, cx.run, name, before.as_deref()).await?;
-    world.put_parameter(id, value).await?;
-    cx.saw(world.now(), Evidence::Configured { item: id.to_string(), before: before.unwrap_or_default(), after: value.to_owned() });
+    notes::remember_value(world, cx.run, wanted.name, before).await?;
+    world.put_parameter(&wanted.id, &wanted.value).await?;
+    cx.saw(world.now(), Evidence::Configured { item: wanted.id.to_string(), before: before.unwrap_or_default().to_owned(), after: wanted.value.clone() });
     Ok(())
 }
 

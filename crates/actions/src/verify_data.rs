@@ -1,17 +1,20 @@
 //! Asks the new primaries the plan's questions about their data, before anybody trusts them.
 //!
-//! Converges: reads only; a check that fails is asked again until its patience ends.
+//! Converges: reads only; a check that fails is asked again until its patience ends, one that has passed is not, and what one invocation has no time
+//!            for the next one goes on with.
 //! Refuses:   data that does not answer as the plan wants.
 //! Leaves behind on failure: nothing.
 //! AWS: rds:DescribeDBInstances, secretsmanager:GetSecretValue, and SQL inside the VPC (standby region).
 
-use muster_core::ports::{DatabaseRole, Databases, Sql, SqlTarget};
-use muster_core::{Action, ActionError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Progress};
+use futures::{StreamExt, stream};
+use muster_core::ports::{DatabaseRole, Databases, Notes, Sql, SqlTarget};
+use muster_core::{Action, ActionError, CallError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Progress, Timestamp};
 use muster_plan::{Database, Plan, Scalar, SqlCheck};
 use serde::Deserialize;
 
 use crate::batch::{Batch, Pace};
 use crate::fence_database::sql_target;
+use crate::notes::Settled;
 
 /// The action.
 pub const VERIFY_DATA: Action = Action { name: "verify-data", conduct: Conduct::Observes };
@@ -21,6 +24,10 @@ pub const VERIFY_DATA: Action = Action { name: "verify-data", conduct: Conduct::
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {}
 
+/// So many databases are asked at any time.
+const SIDE_BY_SIDE: usize = 50;
+/// So long into an invocation no further check is begun: the next one goes on with the rest. A query takes a few seconds at most.
+const ASKING: Duration = Duration::from_secs(30);
 /// A database that was just promoted may need a moment; data that is wrong stays wrong.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -83,7 +90,7 @@ fn wanted(check: &SqlCheck) -> String {
 /// `Refused` names every check that fails.
 pub async fn verify_data<W>(_: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
 where
-    W: Clock + Databases + Sql,
+    W: Clock + Databases + Sql + Notes,
 {
     let standby = &cx.plan.regions.standby;
     let databases: Vec<(&Database, DatabaseId)> = cx.plan.replica_databases().map(|(database, id)| (database, DatabaseId::new(standby, id))).collect();
@@ -92,56 +99,91 @@ where
     }
     let ids: Vec<DatabaseId> = databases.iter().map(|(_, id)| id.clone()).collect();
     let states = world.describe_databases(standby, &ids).await?;
-    let mut batch = Batch::default();
+    let mut settled = Settled::read(world, cx, "checks").await?;
+    let (mut batch, mut asked, mut not_asked) = (Batch::default(), Vec::new(), Vec::new());
     for (database, id) in &databases {
         let target = states.get(id).filter(|state| state.role == DatabaseRole::Primary).and_then(|state| sql_target(database, id, state));
         let Some(target) = target else {
             batch.refused(Finding::new(id, "it is no primary", "a promoted database", "promote it, then answer `retry`"));
             continue;
         };
-        for check in &database.checks {
-            verify(world, cx, database, check, &target, &mut batch).await;
-        }
+        asked.extend(database.checks.iter().enumerate().map(|(index, check)| (database, check, format!("{}/{index}", database.name), target.clone())));
         if database.checks.is_empty() {
             batch.done(&database.name);
         }
     }
+    let ask = async |(_, check, name, target): &(&&Database, &SqlCheck, String, SqlTarget)| {
+        let asked_at = world.now();
+        if settled.has(name) || asked_at.since(cx.now) > ASKING {
+            return None;
+        }
+        let answer = world.query(target, &check.query).await;
+        Some((answer, world.now().since(asked_at)))
+    };
+    let answers: Vec<Option<Answer>> = stream::iter(&asked).map(ask).buffered(SIDE_BY_SIDE).collect().await;
+    for ((database, check, name, _), answer) in asked.into_iter().zip(answers) {
+        match answer {
+            Some(answer) => {
+                if verify(world.now(), cx, database, check, answer, &mut batch) {
+                    settled.add(name);
+                }
+            }
+            None if settled.has(&name) => batch.done(&database.name),
+            None => not_asked.push(database),
+        }
+    }
+    for database in not_asked {
+        let why = "its checks have their turn still to come";
+        // Where nothing gets on any more, those that stand in the way are reported first.
+        if settled.has_grown() { batch.queued(&database.name, why) } else { batch.pending(&database.name, why) }
+    }
+    settled.keep(world, cx.run).await?;
     batch.into_progress(world.now(), cx, Pace::Soon, "sound")
 }
 
-async fn verify<W>(world: &W, cx: &Context<'_, Plan>, database: &Database, check: &SqlCheck, target: &SqlTarget, batch: &mut Batch)
-where
-    W: Clock + Sql,
-{
+/// What a check answered, and how long it took.
+type Answer = (Result<Option<String>, CallError>, Duration);
+
+/// Judges an answer. Whether it is as wanted, and need not be asked for again.
+fn verify(now: Timestamp, cx: &Context<'_, Plan>, database: &Database, check: &SqlCheck, (answer, took): Answer, batch: &mut Batch) -> bool {
     let check_name = check.name.as_ref().map_or(check.query.as_str(), |name| name.as_str());
     let name = format!("{}: {check_name}", database.name);
-    let asked_at = world.now();
-    let answer = match world.query(target, &check.query).await {
+    let answer = match answer {
         Ok(answer) => answer,
-        Err(error) if error.fault.is_transient() && cx.elapsed() <= PATIENCE => return batch.pending(&name, "no answer yet"),
-        Err(error) => return batch.call_failed(&name, error),
+        Err(error) if error.fault.is_transient() && cx.elapsed() <= PATIENCE => {
+            batch.pending(&name, "no answer yet");
+            return false;
+        }
+        Err(error) => {
+            batch.call_failed(&name, error);
+            return false;
+        }
     };
-    let verdict = decide(check, answer.as_deref(), world.now().since(asked_at));
+    let verdict = decide(check, answer.as_deref(), took);
     if verdict.is_err() && cx.elapsed() <= PATIENCE {
-        return batch.pending(&name, "not as wanted yet");
+        batch.pending(&name, "not as wanted yet");
+        return false;
     }
     let seen = answer.unwrap_or_else(|| "no row".to_owned());
-    batch.saw(Evidence::Checked {
-        check: check_name.to_owned(),
-        component: database.name.to_string(),
-        seen: seen.clone(),
-        wanted: wanted(check),
-        passed: verdict.is_ok(),
-    });
+    let passed = verdict.is_ok();
+    let checked = Evidence::Checked { check: check_name.to_owned(), component: database.name.to_string(), seen: seen.clone(), wanted: wanted(check), passed };
     match verdict {
-        Ok(()) => batch.done(&name),
-        Err(wanted) => batch.refused(Finding::new(
-            &name,
-            format!("the answer is {seen}"),
-            wanted,
-            "see docs on reconciliation; answer `retry` after mending it, or `skip` to accept it by name",
-        )),
+        // It is not asked for again, and so it is written down at once.
+        Ok(()) => {
+            cx.saw(now, checked);
+            batch.done(&name);
+        }
+        Err(wanted) => {
+            batch.saw(checked);
+            batch.refused(Finding::new(
+                &name,
+                format!("the answer is {seen}"),
+                wanted,
+                "see docs on reconciliation; answer `retry` after mending it, or `skip` to accept it by name",
+            ));
+        }
     }
+    passed
 }
 
 #[cfg(test)]

@@ -6,10 +6,12 @@
 //! Leaves behind on failure: nothing.
 //! AWS: cloudwatch:GetMetricData (the region that the check names), and HTTP from outside.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures::{StreamExt, stream};
 use muster_core::ports::{Datapoint, Http, HttpAnswer, MetricQuery, Metrics, Vantage};
-use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Finding, Progress, Timestamp};
+use muster_core::{Action, ActionError, CallError, Clock, Conduct, Context, Duration, Evidence, Finding, Progress, Timestamp};
 use muster_plan::{Check, CheckStage, HttpCheck, MetricCheck, Percent, Plan, Quantity, Via, WarmUp};
 use serde::Deserialize;
 
@@ -41,6 +43,10 @@ pub struct Request {
 
 /// Starting applications need minutes; then a person should look. A metric gets this long beyond the time it must hold.
 const PATIENCE: Duration = Duration::from_mins(15);
+/// So many addresses are looked at, at any time.
+const SIDE_BY_SIDE: usize = 200;
+/// So long into an invocation no further address is looked at: its answers are judged first, well within the function's time.
+const LOOKING: Duration = Duration::from_secs(40);
 /// CloudWatch's period where the check names none.
 const PERIOD: Duration = Duration::from_mins(1);
 
@@ -59,10 +65,7 @@ where
     };
     let mut batch = Batch::default();
     if request.through == Through::Standby {
-        for record in &cx.plan.traffic {
-            let name = format!("standby of {}", record.record);
-            look_at(world, cx, Address { name: &name, url: &record.standby.url, status: 200, within: None }, &mut batch).await;
-        }
+        look_at_standbys(world, cx, &mut batch).await;
     }
     let mut pages = batch.waiting();
     for check in cx.plan.checks_at(stage) {
@@ -122,14 +125,41 @@ struct Address<'a> {
     within: Option<Duration>,
 }
 
+/// Looks at where each public name will lead. Many names may lead to one load balancer, which is asked once.
+async fn look_at_standbys<W>(world: &W, cx: &Context<'_, Plan>, batch: &mut Batch)
+where
+    W: Clock + Http,
+{
+    let urls: BTreeSet<&str> = cx.plan.traffic.iter().map(|record| record.standby.url.as_str()).collect();
+    let from = Vantage(cx.plan.regions.standby.clone());
+    let look = async |url| {
+        let in_time = world.now().since(cx.now) <= LOOKING;
+        (url, if in_time { Some(world.get(&from, url).await) } else { None })
+    };
+    let looked: Vec<(&str, Option<Result<HttpAnswer, CallError>>)> = stream::iter(urls).map(look).buffered(SIDE_BY_SIDE).collect().await;
+    let looked: BTreeMap<&str, _> = looked.into_iter().collect();
+    for record in &cx.plan.traffic {
+        let name = format!("standby of {}", record.record);
+        match looked.get(record.standby.url.as_str()).cloned().flatten() {
+            Some(answer) => judge(cx, &Address { name: &name, url: &record.standby.url, status: 200, within: None }, answer, batch),
+            None => batch.pending(&name, "not looked at yet"),
+        }
+    }
+}
+
 async fn look_at<W>(world: &W, cx: &Context<'_, Plan>, address: Address<'_>, batch: &mut Batch)
 where
     W: Clock + Http,
 {
     // A function can only look from where it runs. What the witness sees, its probe stores.
     let from = Vantage(cx.plan.regions.standby.clone());
-    let Address { name, url, status, within } = address;
-    let answer = match world.get(&from, url).await {
+    let answer = world.get(&from, address.url).await;
+    judge(cx, &address, answer, batch);
+}
+
+fn judge(cx: &Context<'_, Plan>, address: &Address<'_>, answer: Result<HttpAnswer, CallError>, batch: &mut Batch) {
+    let Address { name, status, within, .. } = *address;
+    let answer = match answer {
         Ok(answer) => answer,
         Err(error) if error.fault.is_transient() && cx.elapsed() <= PATIENCE => return batch.pending(name, "could not look"),
         Err(error) => return batch.call_failed(name, error),

@@ -72,8 +72,14 @@ impl Target {
 
 /// The names of what a call is about, for people.
 pub(crate) fn joined<K>(ids: &[Id<K>]) -> Arc<str> {
-    ids.iter().map(|id| &*id.name).collect::<Vec<_>>().join(", ").into()
+    let named = ids.iter().take(NAMED).map(|id| &*id.name).collect::<Vec<_>>().join(", ");
+    if ids.len() > NAMED { format!("{named} and {} more", ids.len() - NAMED).into() } else { named.into() }
 }
+
+/// So many are named one by one: the ledger keeps what was called, and a page of a hundred names each time would fill it.
+const NAMED: usize = 5;
+/// Pages of one read that are under way at any time.
+pub(crate) const PAGES_SIDE_BY_SIDE: usize = 5;
 
 impl<X> Aws<X> {
     /// A read of the service's estate.

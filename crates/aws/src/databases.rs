@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_rds::types::{DbInstance, Filter};
+use futures::{StreamExt, TryStreamExt, stream};
 use muster_core::ports::{Control, DatabaseRole, DatabaseState, DatabaseStatus, Databases, Ledger};
 use muster_core::{CallError, DatabaseId, Region};
 
-use crate::call::joined;
+use crate::call::{PAGES_SIDE_BY_SIDE, joined};
 use crate::{Aws, Target, classify};
 
 /// A page of `DescribeDBInstances` holds no more (its `MaxRecords`), so no more are asked for at a time.
@@ -18,24 +19,13 @@ where
     Self: Control + Ledger,
 {
     async fn describe_databases(&self, region: &Region, ids: &[DatabaseId]) -> Result<BTreeMap<DatabaseId, DatabaseState>, CallError> {
-        let mut states = BTreeMap::new();
-        for asked in ids.chunks(PAGE) {
-            // By the filter, an instance that does not exist is absent; by `DBInstanceIdentifier`, it would be an error.
-            let names = asked.iter().map(|id| id.name.to_string()).collect();
-            let filter = Filter::builder().name("db-instance-id").set_values(Some(names)).build();
-            let mut marker = None;
-            loop {
-                let request = self.rds(region).describe_db_instances().filters(filter.clone()).max_records(100).set_marker(marker);
-                let target = Target::control("rds:DescribeDBInstances", region, joined(asked));
-                let page = self.read(target, async { request.send().await.map_err(classify) }).await?;
-                states.extend(page.db_instances().iter().filter_map(|instance| described(region, asked, instance)));
-                marker = page.marker;
-                if marker.as_deref().is_none_or(str::is_empty) {
-                    break;
-                }
-            }
-        }
-        Ok(states)
+        let pages = stream::iter(ids.chunks(PAGE)).map(|asked| self.describe_some(region, asked)).buffered(PAGES_SIDE_BY_SIDE);
+        pages
+            .try_fold(BTreeMap::new(), async |mut all, mut some| {
+                all.append(&mut some);
+                Ok(all)
+            })
+            .await
     }
 
     async fn promote_replica(&self, id: &DatabaseId, backup_retention_days: u32) -> Result<(), CallError> {
@@ -62,6 +52,26 @@ where
         let request = self.rds(&id.region).reboot_db_instance().db_instance_identifier(&*id.name);
         let target = Target::control("rds:RebootDBInstance", &id.region, &*id.name);
         self.mutate(target, async { request.send().await.map(drop).map_err(classify) }).await
+    }
+}
+
+impl<X> Aws<X> {
+    /// As many instances as a page holds, though they may come in several.
+    async fn describe_some(&self, region: &Region, asked: &[DatabaseId]) -> Result<BTreeMap<DatabaseId, DatabaseState>, CallError> {
+        // By the filter, an instance that does not exist is absent; by `DBInstanceIdentifier`, it would be an error.
+        let names = asked.iter().map(|id| id.name.to_string()).collect();
+        let filter = Filter::builder().name("db-instance-id").set_values(Some(names)).build();
+        let (mut states, mut marker) = (BTreeMap::new(), None);
+        loop {
+            let request = self.rds(region).describe_db_instances().filters(filter.clone()).max_records(100).set_marker(marker);
+            let target = Target::control("rds:DescribeDBInstances", region, joined(asked));
+            let page = self.read(target, async { request.send().await.map_err(classify) }).await?;
+            states.extend(page.db_instances().iter().filter_map(|instance| described(region, asked, instance)));
+            marker = page.marker;
+            if marker.as_deref().is_none_or(str::is_empty) {
+                return Ok(states);
+            }
+        }
     }
 }
 

@@ -16,20 +16,24 @@ impl<X> Dns for Aws<X>
 where
     Aws<X>: Control + Ledger,
 {
-    async fn upsert_alias(&self, alias: AliasRecord<'_>) -> Result<(), CallError> {
+    async fn upsert_aliases(&self, zone: &str, aliases: &[AliasRecord<'_>]) -> Result<(), CallError> {
+        let Some(first) = aliases.first() else { return Ok(()) };
         let region: Region = CONTROL_PLANE.parse().unwrap_or_else(|_| self.home().clone());
-        let target = Target::control("route53:ChangeResourceRecordSets", &region, format!("{} in {}", alias.name, alias.zone));
-        let batch = change(&alias).map_err(|error| target.failed(Failed::new(CallFault::Rejected, error.to_string())))?;
-        let request = self.route53(&region).change_resource_record_sets().hosted_zone_id(alias.zone).change_batch(batch);
+        let more = if aliases.len() > 1 { format!(" and {} more", aliases.len() - 1) } else { String::new() };
+        let target = Target::control("route53:ChangeResourceRecordSets", &region, format!("{}{more} in {zone}", first.name));
+        let changes: Result<Vec<Change>, BuildError> = aliases.iter().map(change).collect();
+        let batch = changes.and_then(|changes| ChangeBatch::builder().set_changes(Some(changes)).build());
+        let batch = batch.map_err(|error| target.failed(Failed::new(CallFault::Rejected, error.to_string())))?;
+        let request = self.route53(&region).change_resource_record_sets().hosted_zone_id(zone).change_batch(batch);
         self.mutate(target, async { request.send().await.map(drop).map_err(classify) }).await
     }
 }
 
-fn change(alias: &AliasRecord<'_>) -> Result<ChangeBatch, BuildError> {
+fn change(alias: &AliasRecord<'_>) -> Result<Change, BuildError> {
     let points_to =
         AliasTarget::builder().hosted_zone_id(alias.target_zone).dns_name(alias.target).evaluate_target_health(alias.evaluate_target_health).build()?;
     let record = ResourceRecordSet::builder().name(alias.name).r#type(RrType::from(alias.record_type)).alias_target(points_to).build()?;
-    ChangeBatch::builder().changes(Change::builder().action(ChangeAction::Upsert).resource_record_set(record).build()?).build()
+    Change::builder().action(ChangeAction::Upsert).resource_record_set(record).build()
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! CloudWatch metrics: read in few calls, published one by one.
+//! CloudWatch metrics: read and published in few calls.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDatum, MetricStat, StatusCode};
 use aws_smithy_types::DateTime;
-use muster_core::ports::{Control, Datapoint, Ledger, MetricQuery, MetricWriter, Metrics};
+use muster_core::ports::{Control, Datapoint, Ledger, MetricQuery, MetricValue, MetricWriter, Metrics};
 use muster_core::{CallError, CallFault, Clock, Region, Timestamp};
 
 use crate::Aws;
@@ -132,23 +132,16 @@ impl<X> MetricWriter for Aws<X>
 where
     Aws<X>: Control + Ledger,
 {
-    async fn put_metric(
-        &self,
-        region: &Region,
-        namespace: &str,
-        name: &str,
-        dimensions: &BTreeMap<String, String>,
-        milli: i64,
-        moves_traffic: bool,
-    ) -> Result<(), CallError> {
-        let target = Target::data("cloudwatch:PutMetricData", region, format!("{namespace} {name}"));
-        let datum = MetricDatum::builder()
-            .metric_name(name)
-            .set_dimensions(Some(self::dimensions(dimensions)))
-            .timestamp(DateTime::from_millis(self.now().as_millis()))
-            .value(milli as f64 / 1_000.0)
-            .build();
-        let request = self.cloudwatch(region).put_metric_data().namespace(namespace).metric_data(datum);
+    async fn put_metrics(&self, region: &Region, namespace: &str, values: &[MetricValue], moves_traffic: bool) -> Result<(), CallError> {
+        let Some(first) = values.first() else { return Ok(()) };
+        let more = if values.len() > 1 { format!(" and {} more", values.len() - 1) } else { String::new() };
+        let target = Target::data("cloudwatch:PutMetricData", region, format!("{namespace} {}{more}", first.name));
+        let now = DateTime::from_millis(self.now().as_millis());
+        let datum = |value: &MetricValue| {
+            let datum = MetricDatum::builder().metric_name(&*value.name).set_dimensions(Some(dimensions(&value.dimensions))).timestamp(now);
+            datum.value(value.milli as f64 / 1_000.0).build()
+        };
+        let request = self.cloudwatch(region).put_metric_data().namespace(namespace).set_metric_data(Some(values.iter().map(datum).collect()));
         let send = async { request.send().await.map(drop).map_err(classify) };
         // What is in force already is only repeated, by a probe that belongs to no run.
         if moves_traffic { self.mutate(target, send).await } else { self.books(target, send).await }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_ssm::types::{Parameter, ParameterType};
+use futures::{StreamExt, TryStreamExt, stream};
 use muster_core::ports::{Control, Ledger, Parameters};
 use muster_core::{CallError, ParameterId, Region};
 
-use crate::call::joined;
+use crate::call::{PAGES_SIDE_BY_SIDE, joined};
 use crate::{Aws, Target, classify};
 
 /// `GetParameters` takes no more names.
@@ -35,18 +36,27 @@ where
 impl<X> Aws<X> {
     /// Those that do not exist come back as `InvalidParameters`, and are absent here.
     async fn parameters(&self, region: &Region, ids: &[ParameterId]) -> Result<BTreeMap<ParameterId, Parameter>, CallError> {
+        let batches = stream::iter(ids.chunks(BATCH)).map(|asked| self.some_parameters(region, asked)).buffered(PAGES_SIDE_BY_SIDE);
+        batches
+            .try_fold(BTreeMap::new(), async |mut all, mut some| {
+                all.append(&mut some);
+                Ok(all)
+            })
+            .await
+    }
+
+    /// As many as a call takes.
+    async fn some_parameters(&self, region: &Region, asked: &[ParameterId]) -> Result<BTreeMap<ParameterId, Parameter>, CallError> {
+        let names = asked.iter().map(|id| id.name.to_string()).collect();
+        let request = self.ssm(region).get_parameters().set_names(Some(names)).with_decryption(true);
+        let target = Target::data("ssm:GetParameters", region, joined(asked));
+        let answer = self.read(target, async { request.send().await.map_err(classify) }).await?;
         let mut known = BTreeMap::new();
-        for asked in ids.chunks(BATCH) {
-            let names = asked.iter().map(|id| id.name.to_string()).collect();
-            let request = self.ssm(region).get_parameters().set_names(Some(names)).with_decryption(true);
-            let target = Target::data("ssm:GetParameters", region, joined(asked));
-            let answer = self.read(target, async { request.send().await.map_err(classify) }).await?;
-            for parameter in answer.parameters.unwrap_or_default() {
-                // Asked for by ARN, as another account's are, a parameter answers with its ARN as well.
-                let is_asked = |id: &&ParameterId| parameter.name() == Some(&id.name) || parameter.arn() == Some(&id.name);
-                if let Some(id) = asked.iter().find(is_asked) {
-                    known.insert(id.clone(), parameter);
-                }
+        for parameter in answer.parameters.unwrap_or_default() {
+            // Asked for by ARN, as another account's are, a parameter answers with its ARN as well.
+            let is_asked = |id: &&ParameterId| parameter.name() == Some(&id.name) || parameter.arn() == Some(&id.name);
+            if let Some(id) = asked.iter().find(is_asked) {
+                known.insert(id.clone(), parameter);
             }
         }
         Ok(known)

@@ -11,6 +11,8 @@ use crate::{Aws, Failed, Target, classify};
 
 /// A page of `DescribeAutoScalingGroups` holds no more (its `MaxRecords`), so no more are asked for at a time.
 const PAGE: usize = 100;
+/// So many groups that lack instances are asked why.
+const EXPLAINED: usize = 5;
 
 impl<X> ScalingGroups for Aws<X>
 where
@@ -37,11 +39,9 @@ where
                 }
             }
         }
-        for (id, state) in &mut states {
-            if state.size.desired > state.healthy {
-                // It explains and decides nothing: whoever cannot read it still recovers.
-                state.last_failure = self.last_failure(id).await.ok().flatten();
-            }
+        for (id, state) in states.iter_mut().filter(|(_, state)| state.size.desired > state.healthy).take(EXPLAINED) {
+            // It explains and decides nothing: whoever cannot read it still recovers, and the first few explain the others.
+            state.last_failure = self.last_failure(id).await.ok().flatten();
         }
         Ok(states)
     }

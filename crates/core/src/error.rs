@@ -1,6 +1,7 @@
 //! What can go wrong, in two vocabularies: a *call* to the world fails with a [`CallError`], which says whether it
 //! may have been applied; an *action* fails with an [`ActionError`], whose four names the state machines know.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -87,18 +88,60 @@ pub enum ActionError {
     #[error("{0}")]
     Transient(String),
     /// A precondition of safety does not hold: holds for a person.
-    #[error("{}", join(.0))]
+    #[error("{}", join(.0, NAMED, NAMED))]
     Refused(Vec<Finding>),
     /// Denied, not found, invalid: holds for a person.
-    #[error("{}", join(.0))]
+    #[error("{}", join(.0, NAMED, NAMED))]
     Permanent(Vec<Finding>),
     /// The request or the plan is wrong: fails at once, before anything was touched.
     #[error("{0}")]
     Invalid(String),
 }
 
-fn join(findings: &[Finding]) -> String {
-    findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("\n")
+/// So many resources of which the same is to be said are named in a text that travels, and so many different things are said.
+const NAMED: usize = 5;
+/// Most bytes of a text that travels: a state machine's Task takes 8 KiB with everything else.
+const TRAVELS: usize = 4_000;
+/// Most bytes of a text that is stored: an item of the ledger's table takes 400 KB.
+const STORED: usize = 300_000;
+
+/// Findings as one text. What is to be said of several resources alike is said once.
+fn join(findings: &[Finding], named: usize, said: usize) -> String {
+    let mut alike: Vec<(&Finding, Vec<&str>)> = Vec::new();
+    let mut positions: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
+    for finding in findings {
+        let index = *positions.entry((&finding.seen, &finding.wanted, &finding.next_step)).or_insert_with(|| {
+            alike.push((finding, Vec::new()));
+            alike.len() - 1
+        });
+        alike[index].1.push(&finding.resource);
+    }
+    let line = |(finding, resources): &(&Finding, Vec<&str>)| {
+        format!("{}: {}; wanted: {}. Now: {}", some(resources, named), finding.seen, finding.wanted, finding.next_step)
+    };
+    let mut lines: Vec<String> = alike.iter().take(said).map(line).collect();
+    if alike.len() > said {
+        let others: Vec<&str> = alike[said..].iter().flat_map(|(_, resources)| resources.iter().copied()).collect();
+        lines.push(format!("The like of {}: see the ledger", some(&others, named)));
+    }
+    lines.join("\n")
+}
+
+fn some(names: &[&str], named: usize) -> String {
+    match names.len().checked_sub(named) {
+        Some(more) if more > 0 => format!("{} and {more} more", names[..named].join(", ")),
+        _ => names.join(", "),
+    }
+}
+
+/// Cut at a character, with a sign that it was.
+pub(crate) fn shorten(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let cut = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(cut);
+        text.push('…');
+    }
+    text
 }
 
 impl ActionError {
@@ -110,6 +153,20 @@ impl ActionError {
     /// A single permanent failure.
     pub fn permanent(finding: Finding) -> Self {
         ActionError::Permanent(vec![finding])
+    }
+
+    /// What travels in a state machine: a few kilobytes, however many resources it is about. The first few are named.
+    pub fn in_short(&self) -> String {
+        shorten(self.to_string(), TRAVELS)
+    }
+
+    /// What the ledger keeps: every resource by its name.
+    pub fn in_full(&self) -> String {
+        let text = match self {
+            ActionError::Refused(findings) | ActionError::Permanent(findings) => join(findings, usize::MAX, usize::MAX),
+            ActionError::Transient(_) | ActionError::Invalid(_) => self.to_string(),
+        };
+        shorten(text, STORED)
     }
 
     /// The error's name in the state machine's `Retry` and `Catch`.
@@ -173,6 +230,31 @@ mod tests {
             assert_eq!(name(fault), "Muster.Permanent", "{fault:?}");
         }
         assert_eq!(name(CallFault::Halted), "Muster.Refused");
+    }
+
+    #[test]
+    fn a_thousand_findings_are_short_where_they_travel_and_complete_where_they_are_kept() {
+        let alike = (0..990).map(|number| Finding::new(format!("db-{number:04}"), "it does not exist", "a replica", "build it"));
+        let each = (990..1_000).map(|number| Finding::new(format!("db-{number:04}"), format!("it is {number}s behind"), "at most 60s", "wait"));
+        let error = ActionError::Refused(alike.chain(each).collect());
+        let short = error.in_short();
+        assert!(short.len() < 2_000, "{}", short.len());
+        assert!(
+            short.starts_with("db-0000, db-0001, db-0002, db-0003, db-0004 and 985 more: it does not exist; wanted: a replica. Now: build it\n"),
+            "{short}"
+        );
+        assert!(short.ends_with("The like of db-0994, db-0995, db-0996, db-0997, db-0998 and 1 more: see the ledger"), "{short}");
+        let full = error.in_full();
+        assert!((0..1_000).all(|number| full.contains(&format!("db-{number:04}"))) && full.contains("it is 999s behind"));
+        let long = ActionError::Transient("é".repeat(5_000)).in_short();
+        assert!(long.len() <= TRAVELS + '…'.len_utf8() && long.ends_with('…'));
+    }
+
+    #[test]
+    fn a_single_finding_is_said_as_it_is() {
+        let finding = Finding::new("db", "it is gone", "a replica", "build it");
+        assert_eq!(ActionError::refused(finding.clone()).in_short(), finding.to_string());
+        assert_eq!(ActionError::refused(finding.clone()).in_full(), finding.to_string());
     }
 
     #[test]

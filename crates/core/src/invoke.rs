@@ -98,7 +98,7 @@ pub struct Failure {
 
 impl From<ActionError> for Failure {
     fn from(error: ActionError) -> Self {
-        Failure { error_type: error.name(), error_message: error.to_string() }
+        Failure { error_type: error.name(), error_message: error.in_short() }
     }
 }
 
@@ -273,7 +273,7 @@ async fn end<W: Clock + Ledger + Journaled>(world: &W, may_forget: bool, result:
     let (status, detail) = match result {
         Ok(progress) if progress.is_done() => ("done", progress.detail.clone()),
         Ok(progress) => ("pending", progress.detail.clone()),
-        Err(error) => (error.name(), error.to_string()),
+        Err(error) => (error.name(), error.in_full()),
     };
     let chain = world.journal().head().unwrap_or(Hash::ZERO);
     world.journal().write(world.now(), Body::Ended { status: status.to_owned(), detail, chain });

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::error::shorten;
 use crate::{Duration, Timestamp};
 
 /// Whether the desired state is reached.
@@ -50,7 +51,7 @@ impl Progress {
         Progress {
             status: Status::Done,
             retry_after_seconds: None,
-            detail: shorten(detail.into()),
+            detail: shorten(detail.into(), DETAIL_LIMIT),
             verdict: None,
             output: None,
             phase: String::new(),
@@ -79,15 +80,6 @@ impl Progress {
     pub fn is_done(&self) -> bool {
         self.status == Status::Done
     }
-}
-
-fn shorten(mut text: String) -> String {
-    if text.len() > DETAIL_LIMIT {
-        let cut = (0..=DETAIL_LIMIT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(cut);
-        text.push('…');
-    }
-    text
 }
 
 /// How long to wait before the next poll of something that has been awaited for `elapsed`.

@@ -1,10 +1,10 @@
 //! From the ledger and the probe's samples to the record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use muster_core::ports::{Reading, Sample};
 use muster_core::{Entry, Evidence, LagBasis, Run, Timestamp};
-use muster_plan::{Flow, Plan, SqlCheck};
+use muster_plan::{Database, Flow, Plan, SqlCheck};
 
 use crate::breakdown::{Span, divide};
 use crate::calls::calls;
@@ -241,6 +241,7 @@ fn decisions(scan: &Scan<'_>, closed_at: Timestamp) -> Vec<Decision> {
 
 fn accepted_risks(run: &Run, scan: &Scan<'_>) -> Vec<AcceptedRisk> {
     let mut risks: Vec<AcceptedRisk> = Vec::new();
+    let mut known = BTreeSet::new();
     let written = scan.facts.iter().filter_map(|fact| match fact.evidence {
         Evidence::Accepted { risk, standing } => Some((risk, *standing, fact.entry.at)),
         _ => None,
@@ -248,7 +249,7 @@ fn accepted_risks(run: &Run, scan: &Scan<'_>) -> Vec<AcceptedRisk> {
     let given = run.overrides.iter().map(|risk| (risk, false, run.opened_at));
     for (risk, standing, at) in written.chain(given) {
         let (risk, by, reason) = risk_in_words(risk);
-        if !risks.iter().any(|known| known.risk == risk && known.by == by) {
+        if known.insert((risk.clone(), by)) {
             risks.push(AcceptedRisk { risk, by: by.to_owned(), reason: reason.to_owned(), standing, at });
         }
     }
@@ -260,9 +261,9 @@ fn fencing(plan: &Plan, scan: &Scan<'_>) -> Vec<Fencing> {
     let mut fencing = Vec::new();
     for database in plan.databases.iter().filter(|database| database.fence.is_some()) {
         let name = database.name.as_str();
-        let last = scan.facts.iter().rev().find_map(|fact| match fact.evidence {
-            Evidence::Fenced { database, proof } if database == name => Some((true, proof.clone(), fact.entry.at)),
-            Evidence::Unfenced { database, seen } if database == name => Some((false, seen.clone(), fact.entry.at)),
+        let last = scan.about(name).rev().find_map(|fact| match fact.evidence {
+            Evidence::Fenced { proof, .. } => Some((true, proof.clone(), fact.entry.at)),
+            Evidence::Unfenced { seen, .. } => Some((false, seen.clone(), fact.entry.at)),
             _ => None,
         });
         match last {
@@ -290,9 +291,10 @@ fn lag(scan: &Scan<'_>) -> Vec<LagFigure> {
 }
 
 fn checks(plan: &Plan, scan: &Scan<'_>) -> Vec<CheckMade> {
+    let databases: BTreeMap<&str, &Database> = plan.databases.iter().map(|database| (database.name.as_str(), database)).collect();
     let of_data = |component: &str, check: &str| {
         let named = |sql: &SqlCheck| sql.name.as_ref().map_or(sql.query == check, |name| *name == *check);
-        plan.database(component).is_some_and(|database| database.checks.iter().chain(&database.reconciliation).any(named))
+        databases.get(component).is_some_and(|database| database.checks.iter().chain(&database.reconciliation).any(named))
     };
     let mut made: Vec<CheckMade> = Vec::new();
     let mut index: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
@@ -341,13 +343,17 @@ fn integrity(checks: &[CheckMade]) -> Integrity {
 /// What was awaited. A phase that changed something and was never done waited to its end for what it had asked for.
 fn awaited(scan: &Scan<'_>, closed_at: Timestamp) -> Vec<Wait> {
     let mut waits: Vec<Wait> = Vec::new();
+    let mut positions: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
     for fact in &scan.facts {
         if let Evidence::Awaited { component, what, from, until } = fact.evidence {
             let wait =
                 Wait { phase: fact.entry.phase.to_string(), component: component.clone(), what: what.clone(), from: *from, until: *until, finished: true };
-            match waits.iter_mut().find(|known| known.phase == wait.phase && known.component == wait.component && known.what == wait.what) {
-                Some(known) => *known = Wait { from: known.from.min(wait.from), until: known.until.max(wait.until), ..wait },
-                None => waits.push(wait),
+            match positions.get(&(&*fact.entry.phase, component.as_str(), what.as_str())).copied() {
+                Some(at) => waits[at] = Wait { from: waits[at].from.min(wait.from), until: waits[at].until.max(wait.until), ..wait },
+                None => {
+                    positions.insert((&*fact.entry.phase, component.as_str(), what.as_str()), waits.len());
+                    waits.push(wait);
+                }
             }
         }
     }
@@ -375,20 +381,22 @@ fn in_flight(scan: &Scan<'_>) -> Vec<InFlight> {
 fn probes(samples: &[&Sample]) -> Vec<ProbeTrack> {
     let mut tracks: BTreeMap<(&str, &muster_core::Region), Vec<Stretch>> = BTreeMap::new();
     for sample in samples {
-        let (reading, seen) = match &sample.reading {
-            Reading::Healthy => ("healthy", String::new()),
-            Reading::Failing { why } => ("failing", why.to_string()),
-            Reading::Blind { why } => ("blind", why.to_string()),
-            Reading::Lag { lag } => ("lag", lag.to_string()),
-        };
-        let stretches = tracks.entry((&sample.source, &sample.vantage)).or_default();
-        match stretches.last_mut().filter(|last| last.reading == reading) {
-            Some(last) => {
-                last.until = sample.at;
-                last.samples += 1;
-                last.seen = seen;
+        let mut add = |source, reading: &str, seen: String| {
+            let stretches = tracks.entry((source, &sample.vantage)).or_default();
+            match stretches.last_mut().filter(|last| last.reading == reading) {
+                Some(last) => {
+                    last.until = sample.at;
+                    last.samples += 1;
+                    last.seen = seen;
+                }
+                None => stretches.push(Stretch { from: sample.at, until: sample.at, samples: 1, reading: reading.to_owned(), seen }),
             }
-            None => stretches.push(Stretch { from: sample.at, until: sample.at, samples: 1, reading: reading.to_owned(), seen }),
+        };
+        match &sample.reading {
+            Reading::Healthy => add(&sample.source, "healthy", String::new()),
+            Reading::Failing { why } => add(&sample.source, "failing", why.to_string()),
+            Reading::Blind { why } => add(&sample.source, "blind", why.to_string()),
+            Reading::Lags { lags } => lags.iter().for_each(|(database, lag)| add(database, "lag", lag.to_string())),
         }
     }
     tracks.into_iter().map(|((source, vantage), stretches)| ProbeTrack { source: source.to_owned(), vantage: vantage.clone(), stretches }).collect()

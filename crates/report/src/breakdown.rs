@@ -13,6 +13,8 @@
 //! The **critical path** is walked backwards from the end: the phase that was active there, then each time the phase that had ended
 //! last when the one after it began. Phases of a parallel branch that ended earlier cost nothing, and are not on it.
 
+use std::collections::BTreeSet;
+
 use muster_core::{Duration, Timestamp};
 
 use crate::clients::Busy;
@@ -41,7 +43,7 @@ struct Stretch<'a> {
     phase: &'a Phase,
     from: Timestamp,
     until: Timestamp,
-    /// When AWS worked for it.
+    /// When AWS worked for it, without overlaps.
     aws: Vec<(Timestamp, Timestamp)>,
 }
 
@@ -105,7 +107,8 @@ fn part_of(span: &Span<'_>, path: &[Stretch<'_>], at: Timestamp) -> Part {
         if span.decisions.iter().filter(open).any(own) {
             return Part::Decision;
         }
-        if !moved && stretch.aws.iter().any(|(from, until)| *from <= at && at < *until) {
+        let worked = stretch.aws[..stretch.aws.partition_point(|(from, _)| *from <= at)].last().is_some_and(|(_, until)| at < *until);
+        if !moved && worked {
             return Part::Aws;
         }
     }
@@ -144,12 +147,27 @@ fn aws_at_work(span: &Span<'_>, phase: &Phase) -> Vec<(Timestamp, Timestamp)> {
         // hangs) may hang on any.
         Some(busy) => {
             let any = waits().all(|wait| !wait.finished);
-            busy.iter().filter(|work| any || waits().any(|wait| wait.component == work.component)).map(|work| (work.from, work.until)).collect()
+            let awaited: BTreeSet<&str> = waits().map(|wait| wait.component.as_str()).collect();
+            busy.iter().filter(|work| any || awaited.contains(work.component.as_str())).map(|work| (work.from, work.until)).collect()
         }
         None => waits().map(|wait| (wait.from, wait.until)).collect(),
     };
     at_work.extend(calls);
-    at_work
+    united(at_work)
+}
+
+/// The same time without overlaps, in order.
+fn united(mut spans: Vec<(Timestamp, Timestamp)>) -> Vec<(Timestamp, Timestamp)> {
+    spans.retain(|(from, until)| from < until);
+    spans.sort_unstable();
+    let mut united: Vec<(Timestamp, Timestamp)> = Vec::with_capacity(spans.len());
+    for (from, until) in spans {
+        match united.last_mut().filter(|last| from <= last.1) {
+            Some(last) => last.1 = last.1.max(until),
+            None => united.push((from, until)),
+        }
+    }
+    united
 }
 
 #[cfg(test)]

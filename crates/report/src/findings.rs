@@ -1,5 +1,7 @@
 //! What follows from a run: in a sentence, what is unprotected, what went wrong, what to change, what to do.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use muster_core::{Duration, Evidence, Timestamp};
 use muster_plan::{People, Plan};
 
@@ -61,24 +63,21 @@ fn with_person(people: &People, role: &str) -> String {
 /// What is without protection: what the ledger says, and what follows from what was done.
 pub(crate) fn unprotected(plan: &Plan, scan: &Scan<'_>) -> Vec<String> {
     let mut gaps: Vec<String> = Vec::new();
+    let mut known: BTreeSet<String> = BTreeSet::new();
     for fact in &scan.facts {
         if let Evidence::Unprotected { what } = fact.evidence
-            && !gaps.contains(what)
+            && known.insert(what.clone())
         {
             gaps.push(what.clone());
         }
     }
-    let said = gaps.clone();
+    let named: BTreeSet<String> = gaps.iter().flat_map(|gap| words(gap)).map(str::to_owned).collect();
     let (primary, standby) = (&plan.regions.primary, &plan.regions.standby);
     if scan.irreversible_at().is_some() {
         for (database, id) in plan.replica_databases() {
             let name = database.name.as_str();
-            let promoted = scan.facts.iter().any(|fact| match fact.evidence {
-                Evidence::Awaited { component, .. } => component == name,
-                Evidence::Lag { database, .. } => database == name,
-                _ => false,
-            });
-            if promoted && !said.iter().any(|gap| gap.contains(name)) {
+            let promoted = scan.about(name).any(|fact| matches!(fact.evidence, Evidence::Awaited { .. } | Evidence::Lag { .. }));
+            if promoted && !named.contains(name) {
                 gaps.push(format!("{name}: no replica stands behind the new primary {id} in {standby}. Build one, or fail back, which rebuilds replication."));
             }
         }
@@ -88,11 +87,11 @@ pub(crate) fn unprotected(plan: &Plan, scan: &Scan<'_>) -> Vec<String> {
         _ => None,
     });
     for database in unfenced {
-        let proven_later = scan.facts.iter().any(|fact| matches!(fact.evidence, Evidence::Fenced { database: fenced, .. } if fenced == database));
+        let proven_later = scan.about(database).any(|fact| matches!(fact.evidence, Evidence::Fenced { .. }));
         let gap = format!(
             "{database}: the old primary in {primary} is not proven to refuse writes. It is fenced when its API answers again; what it took meanwhile goes to reconciliation."
         );
-        if !proven_later && !gaps.contains(&gap) {
+        if !proven_later && known.insert(gap.clone()) {
             gaps.push(gap);
         }
     }
@@ -100,6 +99,11 @@ pub(crate) fn unprotected(plan: &Plan, scan: &Scan<'_>) -> Vec<String> {
         gaps.push(format!("Muster itself runs in {standby}, which now serves: losing that region loses both. Put a stack into another region until the service has failed back."));
     }
     gaps
+}
+
+/// The words of a text, names of parts among them.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| !(letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.'))).map(|word| word.trim_end_matches('.'))
 }
 
 fn issue(severity: Severity, about: &str, what: String) -> Issue {
@@ -110,6 +114,14 @@ fn issue(severity: Severity, about: &str, what: String) -> Issue {
 pub(crate) fn conclude(plan: &Plan, closed_at: Timestamp, scan: &Scan<'_>, report: &mut Report) {
     let mut issues = Vec::new();
     let mut updates = Vec::new();
+    let in_the_end_ready: BTreeSet<&str> = scan
+        .facts
+        .iter()
+        .filter_map(|fact| match fact.evidence {
+            Evidence::Preflight { subject, ready: true, .. } => Some(subject.as_str()),
+            _ => None,
+        })
+        .collect();
     for fact in &scan.facts {
         match fact.evidence {
             Evidence::Held { phase, error, cause } => {
@@ -125,9 +137,7 @@ pub(crate) fn conclude(plan: &Plan, closed_at: Timestamp, scan: &Scan<'_>, repor
                 issues.push(issue(Severity::Medium, "decision", format!("nobody could hear the question {question}: no channel had accepted it")));
             }
             Evidence::Preflight { subject, seen, ready: false } => {
-                let later =
-                    scan.facts.iter().rev().any(|fact| matches!(fact.evidence, Evidence::Preflight { subject: again, ready: true, .. } if again == subject));
-                if !later {
+                if !in_the_end_ready.contains(subject.as_str()) {
                     issues.push(issue(Severity::Medium, "preflight", format!("{subject} was not ready: {seen}")));
                     updates.push(format!("Provision {subject} in the standby region before the next run, and check it in the preflight."));
                 }
@@ -147,8 +157,12 @@ pub(crate) fn conclude(plan: &Plan, closed_at: Timestamp, scan: &Scan<'_>, repor
         ));
         updates.push(format!("Mend what the check {} of {} looks at, or the check.", check.check, check.component));
     }
+    let mut of_old_primaries: BTreeMap<&str, &AcceptedRisk> = BTreeMap::new();
+    for risk in report.accepted_risks.iter().filter(|risk| risk.risk.contains("old primary")) {
+        of_old_primaries.entry(risk.risk.split(' ').next().unwrap_or_default()).or_insert(risk);
+    }
     for fencing in report.fencing.iter().filter(|fencing| !fencing.fenced) {
-        let risk = report.accepted_risks.iter().find(|risk| risk.risk.starts_with(&format!("{} ", fencing.database)) && risk.risk.contains("old primary"));
+        let risk = of_old_primaries.get(fencing.database.as_str());
         let accepted = risk.map_or_else(|| " (nobody accepted that)".to_owned(), |risk| format!(" (accepted by {})", risk.by));
         issues.push(issue(
             Severity::High,
@@ -201,14 +215,11 @@ fn day_and_time(closed_at: Timestamp, within: Duration) -> String {
     format!("{} {} UTC", text.get(..10).unwrap_or(&text), text.get(11..16).unwrap_or_default())
 }
 
-fn distinct<T: PartialEq>(items: Vec<T>) -> Vec<T> {
-    let mut kept: Vec<T> = Vec::with_capacity(items.len());
-    for item in items {
-        if !kept.contains(&item) {
-            kept.push(item);
-        }
-    }
-    kept
+/// Each once: by what it says, so that many are no more work each than few.
+fn distinct<T: std::fmt::Debug>(mut items: Vec<T>) -> Vec<T> {
+    let mut known = BTreeSet::new();
+    items.retain(|item| known.insert(format!("{item:?}")));
+    items
 }
 
 /// Replaces the issues about targets by those of the figures that decide, and sorts all by severity.

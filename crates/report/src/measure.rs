@@ -54,7 +54,7 @@ pub(crate) fn incident(scan: &Scan<'_>, samples: &[&Sample], opened_at: Timestam
             Reading::Failing { .. } => {
                 failing.entry(&sample.source).or_insert((sample.at, healthy.get(&*sample.source).copied()));
             }
-            Reading::Blind { .. } | Reading::Lag { .. } => {}
+            Reading::Blind { .. } | Reading::Lags { .. } => {}
         }
     }
     let (source, (at, before)) = failing.into_iter().min_by_key(|(_, (at, _))| *at)?;
@@ -118,7 +118,7 @@ fn restored_by_traffic(plan: &Plan, scan: &Scan<'_>, samples: &[&Sample], moved_
         match sample.reading {
             Reading::Healthy => looks.push((sample.at, &sample.source, true)),
             Reading::Failing { .. } => looks.push((sample.at, &sample.source, false)),
-            Reading::Blind { .. } | Reading::Lag { .. } => {}
+            Reading::Blind { .. } | Reading::Lags { .. } => {}
         }
     }
     looks.sort();
@@ -174,7 +174,7 @@ fn restored_in_place(scan: &Scan<'_>, samples: &[&Sample], incident: Option<&See
                 streak.add(sample.at, false);
                 *failed = true;
             }
-            Reading::Blind { .. } | Reading::Lag { .. } => {}
+            Reading::Blind { .. } | Reading::Lags { .. } => {}
         }
     }
     streaks.retain(|_, (_, failed)| *failed);
@@ -205,11 +205,11 @@ fn restored_in_place(scan: &Scan<'_>, samples: &[&Sample], incident: Option<&See
 pub(crate) fn part_available(scan: &Scan<'_>, part: &str) -> Result<Option<Seen>, String> {
     let mut finished: Option<(Timestamp, &str)> = None;
     let mut checks: BTreeMap<&str, (Streak, &str)> = BTreeMap::new();
-    for fact in &scan.facts {
+    for fact in scan.about(part) {
         let phase: &str = &fact.entry.phase;
         match fact.evidence {
-            Evidence::Awaited { component, until, .. } if component == part => finished = finished.max(Some((*until, phase))),
-            Evidence::Checked { check, component, passed, .. } if component == part => {
+            Evidence::Awaited { until, .. } => finished = finished.max(Some((*until, phase))),
+            Evidence::Checked { check, passed, .. } => {
                 checks.entry(check).or_insert_with(|| (Streak::new(None), phase)).0.add(fact.entry.at, *passed);
             }
             _ => {}
@@ -255,8 +255,8 @@ pub(crate) fn recovery_time(target: Option<Duration>, start: &Seen, end: &Seen) 
 
 /// The loss that a database's lag evidence proves, or bounds.
 pub(crate) fn recovery_point(scan: &Scan<'_>, part: &str, read: LagSource, target: Option<Duration>, start: &Seen) -> Figure {
-    let last = scan.facts.iter().rev().find_map(|fact| match fact.evidence {
-        Evidence::Lag { database, lag, sampled_at, basis } if database == part => Some((*lag, *sampled_at, *basis)),
+    let last = scan.about(part).rev().find_map(|fact| match fact.evidence {
+        Evidence::Lag { lag, sampled_at, basis, .. } => Some((*lag, *sampled_at, *basis)),
         _ => None,
     });
     let Some((lag, sampled_at, basis)) = last else {
@@ -286,8 +286,8 @@ pub(crate) fn recovery_point(scan: &Scan<'_>, part: &str, read: LagSource, targe
     let since = start.at.since(sampled_at);
     let most = lag.saturating_add(since);
     // An old primary that nobody saw may have gone on taking writes: then this bounds nothing that counts.
-    let unseen = scan.facts.iter().any(|fact| matches!(fact.evidence, Evidence::Unfenced { database, .. } if database == part))
-        && !scan.facts.iter().any(|fact| matches!(fact.evidence, Evidence::Fenced { database, .. } if database == part));
+    let unseen = scan.about(part).any(|fact| matches!(fact.evidence, Evidence::Unfenced { .. }))
+        && !scan.about(part).any(|fact| matches!(fact.evidence, Evidence::Fenced { .. }));
     let verdict = match against(most, target) {
         Verdict::Fail => Verdict::Unknown,
         verdict => verdict,

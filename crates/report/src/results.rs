@@ -1,5 +1,7 @@
 //! Targets against what was reached: as measured, and as clients saw it.
 
+use std::collections::BTreeMap;
+
 use muster_core::{Duration, Evidence, Timestamp};
 
 use crate::clients::Clients;
@@ -114,7 +116,8 @@ impl Report {
             (Some(_), Some(until)) => exact(until.since(incident_at), target),
             (Some(_), None) => Figure::not_restored(target, CLIENTS, "not restored within the run"),
         };
-        let truth = |name: &str| clients.components.iter().find(|truth| truth.component == name);
+        let truths: BTreeMap<&str, _> = clients.components.iter().map(|truth| (truth.component.as_str(), truth)).collect();
+        let truth = |name: &str| truths.get(name).copied();
         let loss = |name: &str, target: Option<Duration>| {
             let truth = truth(name)?;
             let is_lost = truth.unavailable_from.is_some() && truth.available_at.is_none();

@@ -14,6 +14,8 @@ pub(crate) struct Scan<'a> {
     pub(crate) unanswered: Vec<(&'a Entry, &'a Call)>,
     /// Phases, by when they began.
     pub(crate) phases: Vec<PhaseSpan<'a>>,
+    /// The positions of the facts about each part of the plan, by its name.
+    by_part: BTreeMap<&'a str, Vec<usize>>,
 }
 
 /// A fact, and where it is written.
@@ -54,9 +56,18 @@ impl PhaseSpan<'_> {
     }
 }
 
+/// The part of the plan that a fact is about, where it is about one.
+fn part_of(evidence: &Evidence) -> Option<&str> {
+    match evidence {
+        Evidence::Lag { database, .. } | Evidence::Fenced { database, .. } | Evidence::Unfenced { database, .. } => Some(database),
+        Evidence::Awaited { component, .. } | Evidence::Checked { component, .. } => Some(component),
+        _ => None,
+    }
+}
+
 impl<'a> Scan<'a> {
     pub(crate) fn of(entries: &'a [Entry]) -> Self {
-        let mut scan = Scan { facts: Vec::new(), calls: Vec::new(), unanswered: Vec::new(), phases: Vec::new() };
+        let mut scan = Scan { facts: Vec::new(), calls: Vec::new(), unanswered: Vec::new(), phases: Vec::new(), by_part: BTreeMap::new() };
         let mut index: BTreeMap<&str, usize> = BTreeMap::new();
         let mut ordered: Vec<&Entry> = entries.iter().collect();
         ordered.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.invocation.cmp(&b.invocation)).then(a.sequence.cmp(&b.sequence)));
@@ -109,7 +120,17 @@ impl<'a> Scan<'a> {
                 scan.phases[*at].held += 1;
             }
         }
+        for (at, fact) in scan.facts.iter().enumerate() {
+            if let Some(part) = part_of(fact.evidence) {
+                scan.by_part.entry(part).or_default().push(at);
+            }
+        }
         scan
+    }
+
+    /// The facts about a part of the plan, by time: its lag, its fence, what was awaited of it, its checks.
+    pub(crate) fn about(&self, part: &str) -> impl DoubleEndedIterator<Item = &Fact<'a>> {
+        self.by_part.get(part).into_iter().flatten().map(|at| &self.facts[*at])
     }
 
     /// How far before `at` the phase had last looked: the precision of what it saw then.

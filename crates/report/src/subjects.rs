@@ -1,6 +1,6 @@
 //! What is held against a target: the service and the parts of the plan that the run was about.
 
-use muster_core::{Duration, Evidence};
+use muster_core::Duration;
 use muster_plan::{CacheStandby, Compute, Flow, LagSource, Objectives, OutageScope, Plan};
 
 use crate::scan::Scan;
@@ -92,9 +92,5 @@ pub(crate) fn subjects<'a>(plan: &'a Plan, flow: &str, scan: &Scan<'_>) -> Vec<S
 }
 
 fn is_named(part: &str, scan: &Scan<'_>) -> bool {
-    scan.facts.iter().any(|fact| match fact.evidence {
-        Evidence::Lag { database, .. } | Evidence::Fenced { database, .. } | Evidence::Unfenced { database, .. } => database == part,
-        Evidence::Awaited { component, .. } | Evidence::Checked { component, .. } => component == part,
-        _ => false,
-    })
+    scan.about(part).next().is_some()
 }

@@ -98,6 +98,7 @@ impl Estate {
         if !reboots {
             instance.retention = retention.max(instance.retention);
         }
+        self.touches(&[index]);
         let pair = &mut self.pairs[index];
         let (name, hangs) = (pair.name.clone(), pair.promotion_hangs.unwrap_or(Duration::ZERO));
         let cut_at = pair.replication.cut_at;
@@ -126,6 +127,7 @@ impl Estate {
             instance.phase = Phase::BackingUp;
         }
         instance.remember(now);
+        self.touches(&[index]);
         let name = self.pairs[index].name.clone();
         if let Some(promotion) = &mut self.pairs[index].promotion {
             promotion.finished_at = Some(now);
@@ -145,6 +147,8 @@ impl Estate {
         let Some(instance) = self.instances.get_mut(id).filter(|instance| matches!(instance.phase, Phase::Rebooting | Phase::BackingUp)) else { return };
         instance.phase = Phase::Available;
         instance.remember(now);
+        let index = instance.database;
+        self.touches(&[index]);
         self.tell(format!("{id} is available"));
     }
 
@@ -155,6 +159,8 @@ impl Estate {
             instance.held_sessions = sessions;
         }
         instance.quarantined = quarantined;
+        let index = instance.database;
+        self.touches(&[index]);
         self.tell(format!("{id} {}", if quarantined { "lets no new client in" } else { "lets clients in" }));
     }
 
@@ -169,8 +175,11 @@ impl Estate {
     }
 
     fn answers_change(&mut self, index: usize, side: Side, change: u64) {
+        // Clients follow; what either region does for those who come is as it was.
+        self.touches(&[]);
         let now = self.now;
         if self.records[index].apply(now, side, change) {
+            self.clients.turn(self.records[index].answers.ttl(), side);
             let text = format!("{} is answered with {}", self.records[index].name, self.records[index].target(side));
             self.tell(text);
         }
@@ -310,6 +319,8 @@ impl Estate {
             let Some(instance) = self.instances.get_mut(&id).filter(|instance| instance.phase == Phase::Available) else { continue };
             instance.phase = Phase::BackingUp;
             instance.remember(now);
+            let index = instance.database;
+            self.touches(&[index]);
             self.schedule(until, Change::BackedUp(id.clone()));
             self.tell(format!("{id} is being backed up"));
         }

@@ -11,6 +11,9 @@
 use muster_core::{Duration, Timestamp};
 use muster_report::CurveSegment;
 
+pub use crate::shares::Writes;
+use crate::shares::{Rates, Shares};
+
 /// A whole, in parts per million.
 pub(crate) const ALL: u64 = 1_000_000;
 
@@ -72,11 +75,6 @@ impl Answers {
         u64::try_from(total).unwrap_or(0)
     }
 
-    /// The next instant after `at` at which the share stops being linear: an old answer has left every cache.
-    fn next_bend(&self, at: i64) -> Option<i64> {
-        self.history.iter().skip(1).map(|(began, _)| began.saturating_add(self.ttl)).find(|bend| *bend > at)
-    }
-
     /// The instant by which every client follows the present answer.
     pub fn settled_at(&self) -> Timestamp {
         Timestamp::from_millis(self.history.last().map_or(i64::MIN, |(at, _)| at.saturating_add(self.ttl)))
@@ -88,72 +86,6 @@ impl Answers {
 pub struct Service {
     /// Requests that succeed.
     pub success: u64,
-    /// For each database: writes that its instance in the primary region confirms.
-    pub writes_to_primary: Vec<u64>,
-    /// For each database: writes that its instance in the standby region confirms.
-    pub writes_to_standby: Vec<u64>,
-}
-
-/// A stretch in which a rate is linear. Rates are in parts per million of the write load, times the scale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stretch {
-    from: i64,
-    until: i64,
-    start: u128,
-    end: u128,
-}
-
-impl Stretch {
-    /// Twice the integral, from `from` on.
-    fn doubled_from(&self, from: i64) -> u128 {
-        let from = from.clamp(self.from, self.until);
-        let rest = u128::from(self.until.abs_diff(from));
-        let whole = u128::from(self.until.abs_diff(self.from)).max(1);
-        // The rate at `from`, on the straight line.
-        let rate = (self.start * rest + self.end * (whole - rest)) / whole;
-        (rate + self.end) * rest
-    }
-}
-
-/// How long before a rehearsal clients are known to have written as they do at its beginning: a day, in milliseconds.
-const BEFORE: i64 = 86_400_000;
-
-/// The confirmed writes of one instance of a database, over time.
-#[derive(Clone, Debug, Default)]
-pub struct Writes {
-    stretches: Vec<Stretch>,
-}
-
-impl Writes {
-    fn add(&mut self, from: i64, until: i64, start: u128, end: u128) {
-        if from == until {
-            return;
-        }
-        // Clients were there before the rehearsal, and a replica may be further behind than that.
-        let from = if self.stretches.is_empty() && start == end { from - BEFORE } else { from };
-        if let Some(last) = self.stretches.last_mut().filter(|last| last.until == from && last.start == last.end && start == end && last.end == start) {
-            last.until = until;
-            return;
-        }
-        self.stretches.push(Stretch { from, until, start, end });
-    }
-
-    fn doubled_from(&self, from: i64) -> u128 {
-        self.stretches.iter().filter(|stretch| stretch.until > from).map(|stretch| stretch.doubled_from(from)).sum()
-    }
-
-    /// How long writes were confirmed from `since` until `until`: a gap without writes is no loss.
-    pub fn span(&self, since: Timestamp, until: Timestamp) -> Duration {
-        let (since, until) = (since.as_millis(), until.as_millis());
-        let written = self.stretches.iter().filter(|stretch| stretch.start + stretch.end > 0);
-        let millis: i64 = written.map(|stretch| (stretch.until.min(until) - stretch.from.max(since)).max(0)).sum();
-        Duration::from_millis(millis.unsigned_abs())
-    }
-
-    /// The end of the last stretch in which a write was confirmed.
-    pub fn last(&self) -> Option<Timestamp> {
-        self.stretches.iter().rev().find(|stretch| stretch.start + stretch.end > 0).map(|stretch| Timestamp::from_millis(stretch.until))
-    }
 }
 
 /// The writes of one database: to its instance in either region.
@@ -177,6 +109,8 @@ pub struct Clients {
     records: u64,
     started: Timestamp,
     integrated_until: i64,
+    /// How they divide between the regions.
+    shares: Shares,
     curve: Vec<CurveSegment>,
     /// Successes, in 1/(2 · 1,000 · 10⁶ · scale · records) of a request.
     successes: u128,
@@ -187,40 +121,45 @@ pub struct Clients {
 impl Clients {
     /// Clients that send `rate` requests per second from `start` on, spread evenly over the records.
     pub fn new(start: Timestamp, rate: u32, write_share_ppm: u64, records: &[Answers], databases: usize) -> Self {
+        let count = u64::try_from(records.len()).unwrap_or(1).max(1);
         let scale = records.iter().map(Answers::ttl).fold(1, common_multiple);
         Clients {
             rate: u64::from(rate),
             write_share: write_share_ppm.min(ALL),
             scale,
-            records: u64::try_from(records.len()).unwrap_or(1).max(1),
+            records: count,
             started: start,
             integrated_until: start.as_millis(),
+            shares: Shares::new(start.as_millis(), u128::from(scale) * u128::from(count)),
             curve: Vec::new(),
             successes: 0,
             databases: vec![Lineages::default(); databases],
         }
     }
 
-    /// Integrates until `until`, during which nothing changed.
-    pub fn integrate<'a>(&mut self, until: Timestamp, records: impl Iterator<Item = &'a Answers> + Clone, primary: &Service, standby: &Service) {
+    /// From now on the servers answer a name, whose answers are kept for `ttl` milliseconds, with the other side.
+    pub(crate) fn turn(&mut self, ttl: u64, to: Side) {
+        self.shares.turn(ttl, self.scale / ttl.max(1), to);
+    }
+
+    /// From now on a database's instance in the primary region confirms these parts of the writes that come from either region, and its instance in
+    /// the standby region those.
+    pub(crate) fn confirm(&mut self, database: usize, by_primary: Rates, by_standby: Rates) {
+        if let Some(lineages) = self.databases.get_mut(database) {
+            lineages.primary.confirm(self.integrated_until, by_primary);
+            lineages.standby.confirm(self.integrated_until, by_standby);
+        }
+    }
+
+    /// Integrates until `until`, during which nothing changed: `success` is the part of requests that either region answers.
+    pub(crate) fn integrate(&mut self, until: Timestamp, success: Rates) {
         let until = until.as_millis();
         while self.integrated_until < until {
             let from = self.integrated_until;
-            let to = records.clone().filter_map(|answers| answers.next_bend(from)).fold(until, i64::min);
-            let (start, end) = (self.shares(from, records.clone()), self.shares(to, records.clone()));
-            let rate = |shares: (u128, u128), primary: u64, standby: u64| shares.0 * u128::from(primary) + shares.1 * u128::from(standby);
-            let (first, last) = (rate(start, primary.success, standby.success), rate(end, primary.success, standby.success));
+            let (start, end, to) = self.shares.advance(until);
+            let (first, last) = (start.at(success), end.at(success));
             self.successes += (first + last) * u128::from(to.abs_diff(from)) * u128::from(self.rate);
             self.draw(from, to, first, last);
-            for (index, lineages) in self.databases.iter_mut().enumerate() {
-                let at = |service: &[u64]| service.get(index).copied().unwrap_or(0);
-                for (writes, from_primary, from_standby) in [
-                    (&mut lineages.primary, at(&primary.writes_to_primary), at(&standby.writes_to_primary)),
-                    (&mut lineages.standby, at(&primary.writes_to_standby), at(&standby.writes_to_standby)),
-                ] {
-                    writes.add(from, to, rate(start, from_primary, from_standby), rate(end, from_primary, from_standby));
-                }
-            }
             self.integrated_until = to;
         }
     }
@@ -276,7 +215,13 @@ impl Clients {
     /// Confirmed writes of an instance since an instant, rounded down.
     pub fn writes_since(&self, writes: &Writes, since: Timestamp) -> u64 {
         let unit = 2_000 * u128::from(ALL) * u128::from(ALL) * u128::from(self.scale) * u128::from(self.records);
-        narrow(writes.doubled_from(since.as_millis()) * u128::from(self.rate) * u128::from(self.write_share) / unit)
+        narrow(writes.doubled(&self.shares, since.as_millis(), self.integrated_until) * u128::from(self.rate) * u128::from(self.write_share) / unit)
+    }
+
+    /// How long an instance confirmed writes from `since` until `until`: a gap without writes is no loss.
+    pub fn span(&self, writes: &Writes, since: Timestamp, until: Timestamp) -> Duration {
+        let until = until.as_millis().min(self.integrated_until);
+        Duration::from_millis(narrow(writes.millis(&self.shares, since.as_millis(), until)))
     }
 
     /// Confirmed writes of an instance since the rehearsal began, rounded down.
@@ -308,8 +253,10 @@ mod tests {
         Timestamp::from_millis(millis)
     }
 
-    fn service(success: u64, to_primary: u64) -> Service {
-        Service { success, writes_to_primary: vec![to_primary], writes_to_standby: vec![0] }
+    /// Integrates with the success of either region, and what the primary's instance confirms of either's writes.
+    fn integrate(clients: &mut Clients, until: i64, primary: (u64, u64), standby: (u64, u64)) {
+        clients.confirm(0, Rates { primary: primary.1, standby: standby.1 }, Rates::default());
+        clients.integrate(at(until), Rates { primary: primary.0, standby: standby.0 });
     }
 
     #[test]
@@ -325,11 +272,11 @@ mod tests {
 
     #[test]
     fn the_curve_reaches_full_service_when_the_last_cache_has_expired() {
-        let mut answers = Answers::new(60_000);
+        let answers = Answers::new(60_000);
         let mut clients = Clients::new(at(0), 10, 200_000, std::slice::from_ref(&answers), 1);
-        clients.integrate(at(100_000), std::iter::once(&answers), &service(0, 0), &service(ALL, 0));
-        answers.change(at(100_000), Side::Standby);
-        clients.integrate(at(300_000), std::iter::once(&answers), &service(0, 0), &service(ALL, 0));
+        integrate(&mut clients, 100_000, (0, 0), (ALL, 0));
+        clients.turn(60_000, Side::Standby);
+        integrate(&mut clients, 300_000, (0, 0), (ALL, 0));
         let curve = clients.curve();
         assert_eq!(curve.len(), 3);
         assert_eq!((curve[1].from, curve[1].until), (at(100_000), at(160_000)));
@@ -342,12 +289,11 @@ mod tests {
     fn writes_are_counted_from_any_instant_on() {
         let answers = Answers::new(60_000);
         let mut clients = Clients::new(at(0), 10, 200_000, std::slice::from_ref(&answers), 1);
-        clients.integrate(at(100_000), std::iter::once(&answers), &service(ALL, ALL), &service(0, 0));
-        clients.integrate(at(200_000), std::iter::once(&answers), &service(0, 0), &service(0, 0));
+        integrate(&mut clients, 100_000, (ALL, ALL), (0, 0));
+        integrate(&mut clients, 200_000, (0, 0), (0, 0));
         let writes = &clients.lineages(0).unwrap().primary;
         assert_eq!(clients.writes(writes), 200);
         assert_eq!(clients.writes_since(writes, at(95_000)), 10);
-        assert_eq!(writes.last(), Some(at(100_000)));
     }
 
     #[test]
@@ -355,11 +301,11 @@ mod tests {
         let answers = Answers::new(60_000);
         let mut clients = Clients::new(at(0), 10, 200_000, std::slice::from_ref(&answers), 1);
         for (until, rate) in [(100_000, ALL), (400_000, 0), (450_000, ALL)] {
-            clients.integrate(at(until), std::iter::once(&answers), &service(rate, rate), &service(0, 0));
+            integrate(&mut clients, until, (rate, rate), (0, 0));
         }
         let writes = &clients.lineages(0).unwrap().primary;
-        assert_eq!(writes.span(at(90_000), at(410_000)), Duration::from_secs(20));
-        assert_eq!(writes.span(at(100_000), at(400_000)), Duration::ZERO);
+        assert_eq!(clients.span(writes, at(90_000), at(410_000)), Duration::from_secs(20));
+        assert_eq!(clients.span(writes, at(100_000), at(400_000)), Duration::ZERO);
     }
 
     proptest! {
@@ -377,13 +323,17 @@ mod tests {
             let mut stretches = Vec::new();
             for (index, (gap, standby)) in flips.iter().enumerate() {
                 let (one, other, writes) = rates[index];
-                clients.integrate(at(now + gap), std::iter::once(&answers), &service(one, writes), &service(other, 0));
+                integrate(&mut clients, now + gap, (one, writes), (other, 0));
                 stretches.push((now, now + gap, rates[index]));
                 now += gap;
-                answers.change(at(now), if *standby { Side::Standby } else { Side::Primary });
+                let side = if *standby { Side::Standby } else { Side::Primary };
+                if side != answers.current() {
+                    clients.turn(ttl, side);
+                }
+                answers.change(at(now), side);
             }
             let (one, other, writes) = rates[6];
-            clients.integrate(at(now + 10_000), std::iter::once(&answers), &service(one, writes), &service(other, 0));
+            integrate(&mut clients, now + 10_000, (one, writes), (other, 0));
             stretches.push((now, now + 10_000, rates[6]));
 
             let (mut successes, mut lost) = (0_u128, 0_u128);

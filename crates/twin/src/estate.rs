@@ -22,10 +22,13 @@ use crate::databases::{DarkLag, Instance, Pair, Phase, Replication, host};
 use crate::draw::{Draw, Draws};
 use crate::durations::{Durations, LAG, Table};
 use crate::invariants::Guard;
+use crate::limits::Limits;
 use crate::memory::Memory;
 use crate::network::Network;
+use crate::outcome::Effort;
 use crate::scenario::Scenario;
-use crate::serving::Wiring;
+use crate::serving::{Serving, Wiring};
+use crate::shares::Rates;
 use crate::story::{Event, Story};
 use crate::strikes::Strikes;
 use crate::traffic::Record;
@@ -51,6 +54,8 @@ pub struct Estate {
     pub pairs: Vec<Pair>,
     /// Where applications read which instance they use, by database.
     pub(crate) wiring: Vec<Wiring>,
+    /// The databases whose wiring a parameter is part of, by position.
+    pub(crate) readers: BTreeMap<ParameterId, Vec<usize>>,
     /// Database instances.
     pub instances: BTreeMap<DatabaseId, Instance>,
     /// Auto Scaling groups.
@@ -65,12 +70,20 @@ pub struct Estate {
     pub caches: BTreeMap<Arc<str>, GlobalCache>,
     /// Public names, in the plan's order.
     pub records: Vec<Record>,
+    /// Their positions, by name.
+    pub(crate) record_of: BTreeMap<Arc<str>, usize>,
+    /// The positions of the first records that a host of an endpoint belongs to.
+    pub(crate) host_of: BTreeMap<Arc<str>, usize>,
     /// Metrics that Muster published, by region, namespace and name.
     pub published: BTreeMap<(Region, Arc<str>, Arc<str>), Vec<Datapoint>>,
     /// Clients.
     pub clients: Clients,
     /// What either region does for clients: primary, standby.
     pub service: [Service; 2],
+    /// How it comes about.
+    pub(crate) serving: [Serving; 2],
+    /// The databases that the present change touches, and nothing else that clients notice; `None` where it may touch anything.
+    pub(crate) touched: Option<Vec<usize>>,
     /// What either region's load balancer measured: primary, standby.
     pub(crate) balancers: [Balancer; 2],
     /// Metrics that somebody asked for and that are not modelled.
@@ -81,6 +94,10 @@ pub struct Estate {
     pub alarm_since: Option<Timestamp>,
     /// Channels that accept nothing; `None` inside is all of them.
     pub channels_down: Vec<Option<String>>,
+    /// What was done so far.
+    pub(crate) effort: Effort,
+    /// What is left of the budgets for calls.
+    pub limits: Limits,
     /// How often each call was made, by the draws for it.
     calls: BTreeMap<Draws, u64>,
     /// Faults that are still to come.
@@ -114,6 +131,7 @@ impl Estate {
         // Outages do not begin on the full minute.
         let into_the_minute = durations.within_a_minute("incident");
         let incident_at = started_at.after(NORMAL_LIFE).after(into_the_minute);
+        let wiring = Wiring::of(plan);
         let mut estate = Estate {
             plan: plan.clone(),
             durations,
@@ -124,7 +142,8 @@ impl Estate {
             sequence: 0,
             network: Network::default(),
             pairs: Vec::new(),
-            wiring: plan.databases.iter().map(|database| Wiring::of(plan, database.name.as_str())).collect(),
+            readers: Wiring::readers(&wiring),
+            wiring,
             instances: BTreeMap::new(),
             groups: BTreeMap::new(),
             templates: BTreeMap::new(),
@@ -132,14 +151,20 @@ impl Estate {
             quota_left: None,
             caches: BTreeMap::new(),
             clients: Clients::new(started_at, rate, writes, &answers, plan.databases.len()),
+            record_of: first_positions(records.iter().map(|record| std::slice::from_ref(&record.name).iter())),
+            host_of: first_positions(records.iter().map(Record::hosts)),
             records,
             published: BTreeMap::new(),
             service: [Service::default(), Service::default()],
+            serving: Default::default(),
+            touched: None,
             balancers: [Balancer::default(), Balancer::default()],
             unknown_metrics: BTreeSet::new(),
             memory: Memory::new(plan, sha256),
             alarm_since: None,
             channels_down: Vec::new(),
+            effort: Effort::default(),
+            limits: Limits::default(),
             calls: BTreeMap::new(),
             strikes: Strikes::default(),
             made: None,
@@ -218,16 +243,22 @@ impl Estate {
     pub fn change<T>(&mut self, now: Timestamp, effect: impl FnOnce(&mut Estate) -> T) -> T {
         self.now = self.now.max(now);
         self.integrate();
+        self.touched = None;
         let value = effect(self);
+        let touched = self.touched.clone();
         self.refresh();
-        self.check();
+        self.check(touched.as_deref());
         value
+    }
+
+    /// The change that is being made touches these databases, and nothing else that clients notice. A change that never says so may touch anything.
+    pub(crate) fn touches(&mut self, databases: &[usize]) {
+        self.touched.get_or_insert_default().extend_from_slice(databases);
     }
 
     /// Integrates clients up to now.
     pub fn integrate(&mut self) {
-        let answers = self.records.iter().map(|record| &record.answers);
-        self.clients.integrate(self.now, answers, &self.service[0], &self.service[1]);
+        self.clients.integrate(self.now, Rates { primary: self.service[0].success, standby: self.service[1].success });
     }
 
     /// The next instant at which something changes by itself.
@@ -309,15 +340,16 @@ impl Estate {
     /// On a good day everything that is configured points to the primary's parts.
     fn build_configuration(&mut self) {
         let plan = self.plan.clone();
+        let positions = plan.databases.iter().enumerate().map(|(index, database)| (database.name.as_str(), index)).collect();
         for item in &plan.configuration {
             match item {
                 Configuration::SsmParameter { parameter, value, region, .. } => {
                     let id = ParameterId::new(plan.regions.get(*region), parameter);
-                    self.parameters.insert(id, self.resolved_to_primary(value).into());
+                    self.parameters.insert(id, self.resolved_to_primary(&positions, value).into());
                 }
                 Configuration::LaunchTemplate { template, user_data, .. } => {
                     let id = LaunchTemplateId::new(&plan.regions.standby, template);
-                    let text = self.resolved_to_primary(user_data).into();
+                    let text = self.resolved_to_primary(&positions, user_data).into();
                     self.templates.insert(id, LaunchTemplate { versions: vec![text], tokens: BTreeMap::new() });
                 }
                 Configuration::Secret { .. } | Configuration::KubernetesEnv { .. } | Configuration::KubernetesRestart { .. } => {}
@@ -325,12 +357,12 @@ impl Estate {
         }
     }
 
-    fn resolved_to_primary(&self, value: &muster_plan::Template) -> String {
+    fn resolved_to_primary(&self, positions: &BTreeMap<&str, usize>, value: &muster_plan::Template) -> String {
         let resolved = value.substitute(|reference| {
-            let pair = self.pairs.iter().find(|pair| reference.section == "databases" && *pair.name == *reference.name);
-            let text = match (pair, reference.attribute.as_deref()) {
-                (Some(pair), Some("endpoint")) => host(&pair.primary).to_string(),
-                (Some(pair), Some("port")) => self.plan.database(&pair.name).map_or(0, Database::port).to_string(),
+            let index = positions.get(reference.name.as_str()).copied().filter(|_| reference.section == "databases");
+            let text = match (index, reference.attribute.as_deref()) {
+                (Some(index), Some("endpoint")) => host(&self.pairs[index].primary).to_string(),
+                (Some(index), Some("port")) => self.plan.databases[index].port().to_string(),
                 _ => reference.to_string(),
             };
             Some(text)
@@ -346,6 +378,17 @@ impl Estate {
             }
         }
     }
+}
+
+/// The position of the first that has each name.
+fn first_positions<'n>(named: impl Iterator<Item = impl Iterator<Item = &'n Arc<str>>>) -> BTreeMap<Arc<str>, usize> {
+    let mut positions = BTreeMap::new();
+    for (index, names) in named.enumerate() {
+        for name in names {
+            positions.entry(name.clone()).or_insert(index);
+        }
+    }
+    positions
 }
 
 fn first_version() -> LaunchTemplate {

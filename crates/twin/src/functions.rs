@@ -16,6 +16,7 @@ use muster_core::{Progress, Status};
 use muster_plan::RegionRole;
 use serde_json::json;
 
+use crate::estate::Estate;
 use crate::world::Twin;
 
 /// The functions of one rehearsal.
@@ -42,7 +43,11 @@ impl Functions {
         let number = self.invocations.get() + 1;
         self.invocations.set(number);
         let id = id(number, &function);
-        let start = self.twin.look(|estate| estate.cold_start(&function));
+        let start = self.twin.look(|estate| {
+            estate.effort.invocations += 1;
+            estate.weigh(&payload);
+            estate.cold_start(&function)
+        });
         self.twin.sleep(start).await;
         let world = self.twin.world(here, function.clone(), id.clone());
         let mut body = pin!(async {
@@ -64,7 +69,7 @@ impl Functions {
                 return Poll::Ready(Err(FunctionError::new("Runtime.ExitError", cause.to_string())));
             }
             polled.map(|result| {
-                result.map_err(|failure| {
+                result.inspect(|progress| self.twin.look(|estate| estate.weigh_answer(progress))).map_err(|failure| {
                     let cause = json!({"errorType": failure.error_type, "errorMessage": failure.error_message});
                     FunctionError::new(failure.error_type, cause.to_string())
                 })
@@ -80,6 +85,21 @@ fn id(number: u64, function: &str) -> Arc<str> {
     let digits = number.to_string();
     let zeros = &"000000"[digits.len().min(6)..];
     [zeros, &digits, "-", function].concat().into()
+}
+
+impl Estate {
+    /// How many bytes of JSON travel: only for those who watch, since it has to be written for that.
+    fn weigh(&mut self, value: &Value) {
+        if self.story.is_watched() {
+            self.effort.largest_payload = self.effort.largest_payload.max(muster_asl::to_json(value).to_string().len());
+        }
+    }
+
+    fn weigh_answer(&mut self, progress: &Progress) {
+        if self.story.is_watched() {
+            self.weigh(&answer(progress));
+        }
+    }
 }
 
 /// What a state machine sees of a progress: its JSON, made without a detour.

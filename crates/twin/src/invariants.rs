@@ -118,15 +118,17 @@ impl Estate {
         self.guard.violation = Some(Violation { invariant, rule, seen, at: self.now, seed: self.guard.seed, story });
     }
 
-    /// After every change.
-    pub(crate) fn check(&mut self) {
+    /// After every change: of the databases that it touched, where it has said so, and of all otherwise.
+    pub(crate) fn check(&mut self, touched: Option<&[usize]>) {
         if self.guard.violation.is_some() {
             return;
         }
-        for index in 0..self.pairs.len() {
-            if let Some(seen) = self.two_primaries(index) {
-                self.violate(1, seen);
-            }
+        let seen = match touched {
+            Some(databases) => databases.iter().find_map(|index| self.two_primaries(*index)),
+            None => (0..self.pairs.len()).find_map(|index| self.two_primaries(index)),
+        };
+        if let Some(seen) = seen {
+            self.violate(1, seen);
         }
     }
 
@@ -157,7 +159,7 @@ impl Estate {
         let cut_at = pair.replication.cut_at;
         // What was written after the link was cut is what an acceptance of an unfenced primary is about.
         let until = cut_at.unwrap_or(self.now);
-        let loss = self.clients.lineages(index).map_or(Duration::ZERO, |lineages| lineages.primary.span(position, until));
+        let loss = self.clients.lineages(index).map_or(Duration::ZERO, |lineages| self.clients.span(&lineages.primary, position, until));
         let seen_healthy = self.network.reaches(From::Region(RegionRole::Witness), RegionRole::Primary) && self.service[0].success >= crate::clients::ALL / 2;
         if cut_at.is_some() && seen_healthy && !self.guard.checks_waived {
             let name = &self.pairs[index].name;

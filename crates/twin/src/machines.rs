@@ -82,6 +82,11 @@ impl StateMachines {
         self.started.borrow().iter().filter(|(known, _)| **known == *flow).count()
     }
 
+    /// The events of the execution that has the most.
+    pub(crate) fn longest_history(&self) -> u64 {
+        self.functions.list_executions().iter().map(|execution| execution.history_events).max().unwrap_or(0)
+    }
+
     /// Whether any execution of any flow runs.
     pub(crate) fn any_running(&self) -> bool {
         self.functions.any_running()

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use muster_core::ports::{Answer, Closing, ExecutionState, KillSwitch, LaneState, Message, OpenRun, Question, Reading, Sample};
-use muster_core::{Duration, Entry, Lane, PlanPin, RunId, Timestamp};
+use muster_core::{Duration, Entry, Lane, PlanPin, Region, RunId, Timestamp};
 use muster_plan::Plan;
 use muster_report::Report;
 use serde_json::Value;
@@ -35,7 +35,7 @@ impl View {
             Reading::Healthy => None,
             Reading::Failing { .. } => Some(self.failing_since.unwrap_or(sample.at)),
             // It proves nothing.
-            Reading::Blind { .. } | Reading::Lag { .. } => return,
+            Reading::Blind { .. } | Reading::Lags { .. } => return,
         };
         self.newest = sample.at;
     }
@@ -52,8 +52,8 @@ pub struct Memory {
     pub raised_at: BTreeMap<(Arc<str>, Lane), Timestamp>,
     /// Questions, by run and name, in the order in which they were put.
     pub questions: BTreeMap<(RunId, Arc<str>), Question>,
-    /// Samples of the service, oldest first.
-    pub samples: Vec<Sample>,
+    /// Samples by what they are kept under, and by instant, vantage and source: oldest first.
+    pub samples: BTreeMap<Arc<str>, BTreeMap<(Timestamp, Region, Arc<str>), Sample>>,
     /// How each source looks by those of its samples that saw anything.
     views: BTreeMap<Arc<str>, View>,
     /// Notes, by scope and name.
@@ -80,7 +80,7 @@ impl Memory {
             lanes: BTreeMap::new(),
             raised_at: BTreeMap::new(),
             questions: BTreeMap::new(),
-            samples: Vec::new(),
+            samples: BTreeMap::new(),
             views: BTreeMap::new(),
             notes: BTreeMap::new(),
             ledger: BTreeMap::new(),
@@ -165,33 +165,54 @@ impl Memory {
         self.executions.get(execution).copied().unwrap_or(ExecutionState::Unknown)
     }
 
-    /// Stores samples, each once, by time.
-    pub fn put_samples(&mut self, samples: &[Sample]) {
+    /// Stores samples, each once.
+    pub fn put_samples(&mut self, service: &str, samples: &[Sample]) {
         for sample in samples {
-            let at = self.samples.partition_point(|known| known.at <= sample.at);
-            let same = self.samples[..at].iter().rev().take_while(|known| known.at == sample.at).any(|known| known == sample);
-            if !same {
-                self.samples.insert(at, sample.clone());
-                self.see(sample);
+            let kept = self.samples.entry(service.into()).or_default();
+            let key = (sample.at, sample.vantage.clone(), sample.source.clone());
+            if kept.insert(key, sample.clone()).is_none() {
+                self.see(service, sample);
             }
         }
     }
 
-    fn see(&mut self, sample: &Sample) {
+    fn see(&mut self, service: &str, sample: &Sample) {
         match self.views.get_mut(&sample.source) {
             Some(view) if sample.at >= view.newest => view.see(sample),
             // The first, or one that came late: it may stand in the middle of a streak.
             _ => {
                 let mut view = View { newest: sample.at, failing_since: None };
-                self.samples.iter().filter(|known| known.source == sample.source).for_each(|known| view.see(known));
+                let kept = self.samples.get(service).into_iter().flat_map(BTreeMap::values);
+                kept.filter(|known| known.source == sample.source).for_each(|known| view.see(known));
                 self.views.insert(sample.source.clone(), view);
             }
         }
     }
 
     /// The samples since an instant, oldest first.
-    pub fn samples_since(&self, since: Timestamp) -> &[Sample] {
-        &self.samples[self.samples.partition_point(|known| known.at < since)..]
+    pub fn samples_since(&self, service: &str, since: Timestamp) -> Vec<Sample> {
+        let recent = |(at, ..): &(Timestamp, Region, Arc<str>)| *at >= since;
+        let kept = self.samples.get(service).into_iter().flat_map(|kept| kept.iter().rev().take_while(|(key, _)| recent(key)));
+        let mut samples: Vec<Sample> = kept.map(|(_, sample)| sample.clone()).collect();
+        samples.reverse();
+        samples
+    }
+
+    /// Writes a note; `Null` removes it.
+    pub fn note(&mut self, scope: &str, name: &str, value: &Value) {
+        let notes = self.notes.entry(scope.into()).or_default();
+        if value.is_null() {
+            notes.remove(name);
+        } else {
+            notes.insert(name.into(), Arc::new(value.clone()));
+        }
+    }
+
+    /// The notes of a scope whose names begin so.
+    pub fn notes_beginning(&self, scope: &str, beginning: &str) -> BTreeMap<String, Arc<Value>> {
+        let Some(notes) = self.notes.get(scope) else { return BTreeMap::new() };
+        let from = notes.range::<str, _>((std::ops::Bound::Included(beginning), std::ops::Bound::Unbounded));
+        from.take_while(|(name, _)| name.starts_with(beginning)).map(|(name, value)| (name.to_string(), value.clone())).collect()
     }
 
     /// Since when every sample of a source has failed, if that is at least `span` ago; samples that saw nothing do not count.

@@ -8,7 +8,7 @@
 //! (every load balancer of a region is the same one), late datapoints, periods other than a minute.
 
 use muster_core::ports::{Datapoint, MetricQuery};
-use muster_core::{Duration, Region, Timestamp};
+use muster_core::{DatabaseId, Duration, Region, Timestamp};
 use muster_plan::RegionRole;
 
 use crate::caches::hit_rate;
@@ -28,8 +28,8 @@ impl Estate {
         }
         if (&*query.namespace, &*query.name) == ("AWS/RDS", "ReplicaLag") {
             let replica = query.dimensions.get("DBInstanceIdentifier");
-            let pair =
-                self.pairs.iter().find(|pair| pair.standby.as_ref().is_some_and(|id| id.region == *region && Some(&*id.name) == replica.map(String::as_str)));
+            let instance = replica.and_then(|name| self.instances.get(&DatabaseId::new(region, name)));
+            let pair = instance.map(|instance| &self.pairs[instance.database]).filter(|pair| pair.standby.as_ref() == instance.map(|known| &known.id));
             return pair.map_or_else(Vec::new, |pair| self.minutes(query.since, |at| replica_lag(pair, at)));
         }
         let side = match self.role_of(region) {

@@ -1,5 +1,6 @@
 //! What a rehearsal ends with.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use muster_core::{Duration, Timestamp};
@@ -46,6 +47,23 @@ pub struct Rehearsal {
     pub held: u64,
     /// What the estate looks like at the end.
     pub facts: Facts,
+    /// What it took.
+    pub effort: Effort,
+}
+
+/// What a rehearsal took of AWS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// Invocations of functions.
+    pub invocations: u64,
+    /// Calls of every kind, to Muster's own tables too, by operation.
+    pub calls: BTreeMap<&'static str, u64>,
+    /// Calls that were refused because of their rate, by budget.
+    pub throttled: BTreeMap<&'static str, u64>,
+    /// The most bytes that an invocation was sent or answered; zero unless somebody watched.
+    pub largest_payload: usize,
+    /// The most events in the history of an execution.
+    pub longest_history: u64,
 }
 
 impl Estate {
@@ -54,8 +72,9 @@ impl Estate {
         self.integrate();
         let now = self.now;
         let mut components: Vec<ComponentTruth> = Vec::new();
+        let positions: BTreeMap<&Arc<str>, usize> = self.pairs.iter().enumerate().map(|(index, pair)| (&pair.name, index)).collect();
         for track in self.truth.tracks() {
-            let database = self.pairs.iter().position(|pair| pair.name == track.component);
+            let database = positions.get(&track.component).copied();
             let (confirmed, lost, rpo) = database.map_or((0, 0, None), |index| self.loss(index));
             components.push(ComponentTruth {
                 component: track.component.to_string(),
@@ -83,7 +102,7 @@ impl Estate {
         let confirmed = self.clients.writes(&lineages.primary) + self.clients.writes(&lineages.standby);
         let Some(promotion) = self.pairs[index].promotion else { return (confirmed, 0, Some(Duration::ZERO)) };
         let lost = self.clients.writes_since(&lineages.primary, promotion.position);
-        let span = lineages.primary.span(promotion.position, self.now);
+        let span = self.clients.span(&lineages.primary, promotion.position, self.now);
         (confirmed, lost, Some(if lost == 0 { Duration::ZERO } else { span }))
     }
 
@@ -113,6 +132,7 @@ impl Estate {
             messages: std::mem::take(&mut self.memory.delivered),
             held: self.guard.held(),
             facts: self.facts(),
+            effort: Effort { throttled: self.limits.throttled().clone(), ..std::mem::take(&mut self.effort) },
         }
     }
 }

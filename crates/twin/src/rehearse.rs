@@ -136,9 +136,11 @@ impl Rehearser {
             record.calls = twin.look(|estate| estate.made.take()).unwrap_or_default();
             record.events = events.map(|events| events.take()).unwrap_or_default();
         }
+        let longest = state_machines.longest_history();
         // The engine holds the functions, and these hold the twin: nothing of a run outlives it.
         twin.release_engine();
         twin.look(|estate| {
+            estate.effort.longest_history = longest;
             if estate.guard.violation().is_none() {
                 estate.check_end(&runs(estate), still_running);
             }
@@ -161,7 +163,6 @@ impl Rehearser {
             let at = twin.now();
             twin.look(|estate| {
                 estate.story.tell(|| Event::Phase { at, execution: execution.rsplit(':').nth(1).unwrap_or(execution).into(), state: state.into() });
-                estate.check();
             });
         });
         StateMachines::new(step_functions)

@@ -1,14 +1,16 @@
 //! What either region does for clients that come to it: capacity, and the databases that its application points to.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use muster_core::{DatabaseId, LaunchTemplateId, ParameterId};
 use muster_plan::{Configuration, RegionRole};
 
-use crate::clients::{ALL, Service};
+use crate::clients::{ALL, Side};
 use crate::compute::Group;
 use crate::estate::Estate;
 use crate::network::From;
+use crate::shares::Rates;
 
 /// Sessions that an application keeps open to a database that it uses.
 const SESSIONS: u64 = 20;
@@ -23,24 +25,75 @@ pub(crate) struct Wiring {
 }
 
 impl Wiring {
-    /// The configuration items of the plan that name a database.
-    pub(crate) fn of(plan: &muster_plan::Plan, database: &str) -> Self {
-        let mut wiring = Wiring::default();
+    /// The configuration items of the plan that name each database, in the plan's order.
+    pub(crate) fn of(plan: &muster_plan::Plan) -> Vec<Self> {
+        let positions: BTreeMap<&str, usize> = plan.databases.iter().enumerate().map(|(index, database)| (database.name.as_str(), index)).collect();
+        let mut wirings = vec![Wiring::default(); plan.databases.len()];
         for item in &plan.configuration {
-            let names = item
-                .values()
-                .iter()
-                .any(|(_, value)| value.references().iter().flatten().any(|reference| reference.section == "databases" && reference.name == database));
-            match item {
-                Configuration::SsmParameter { parameter, region, .. } if names => {
-                    wiring.parameters.push(ParameterId::new(plan.regions.get(*region), parameter))
+            let values = item.values();
+            let references = values.iter().flat_map(|(_, value)| value.references().into_iter().flatten().filter(|reference| reference.section == "databases"));
+            let named: BTreeSet<usize> = references.filter_map(|reference| positions.get(reference.name.as_str()).copied()).collect();
+            for index in named {
+                match item {
+                    Configuration::SsmParameter { parameter, region, .. } => {
+                        wirings[index].parameters.push(ParameterId::new(plan.regions.get(*region), parameter));
+                    }
+                    Configuration::LaunchTemplate { template, .. } => wirings[index].templates.push(LaunchTemplateId::new(&plan.regions.standby, template)),
+                    _ => {}
                 }
-                Configuration::LaunchTemplate { template, .. } if names => wiring.templates.push(LaunchTemplateId::new(&plan.regions.standby, template)),
-                _ => {}
             }
         }
-        wiring
+        wirings
     }
+
+    /// The databases, by position, whose wiring each parameter is part of.
+    pub(crate) fn readers(wirings: &[Wiring]) -> BTreeMap<ParameterId, Vec<usize>> {
+        let mut readers: BTreeMap<ParameterId, Vec<usize>> = BTreeMap::new();
+        for (index, wiring) in wirings.iter().enumerate() {
+            wiring.parameters.iter().for_each(|id| readers.entry(id.clone()).or_default().push(index));
+        }
+        readers
+    }
+}
+
+/// What the application in a region gets from the databases, as far as it is told alike: by a launch template's version.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Serving {
+    told: Vec<Told>,
+}
+
+#[derive(Clone, Debug)]
+struct Told {
+    template: Option<LaunchTemplateId>,
+    version: u64,
+    /// By database, in the plan's order.
+    gets: Vec<Gets>,
+    /// Databases of which it gets no answer, and those that take no writes of it.
+    unread: usize,
+    unwritten: usize,
+}
+
+/// What it gets from one database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Gets {
+    read: bool,
+    /// The side whose instance takes its writes.
+    written: Option<Side>,
+}
+
+impl Told {
+    fn set(&mut self, database: usize, gets: Gets) {
+        let before = std::mem::replace(&mut self.gets[database], gets);
+        self.unread = self.unread + usize::from(!gets.read) - usize::from(!before.read);
+        self.unwritten = self.unwritten + usize::from(gets.written.is_none()) - usize::from(before.written.is_none());
+    }
+}
+
+/// Instances that are told alike, how many of them serve, and of how many that are needed.
+struct Serves<'g> {
+    template: Option<&'g LaunchTemplateId>,
+    versions: Vec<(u64, u32)>,
+    needed: u32,
 }
 
 impl Estate {
@@ -81,59 +134,92 @@ impl Estate {
         self.groups.values().filter(move |group| group.serving && group.id.region == *region)
     }
 
-    fn serve(&self, role: RegionRole) -> Service {
-        let databases = self.pairs.len();
-        let mut service = Service { success: 0, writes_to_primary: vec![0; databases], writes_to_standby: vec![0; databases] };
-        if !self.network.reaches(From::Clients, role) || (self.application_down && role == RegionRole::Primary) {
-            return service;
+    /// Those who serve clients in a region. Where the plan has no group there, something serves that is not Muster's to move.
+    fn those_who_serve(&self, role: RegionRole) -> Vec<Serves<'_>> {
+        let versions = |group: &Group| group.healthy.iter().map(|(version, count)| (*version, *count)).collect();
+        let groups = self.serving_groups(role).map(|group| Serves { template: group.template.as_ref(), versions: versions(group), needed: group.needed });
+        let mut groups: Vec<Serves<'_>> = groups.collect();
+        if groups.is_empty() {
+            groups.push(Serves { template: None, versions: vec![(0, 1)], needed: 1 });
         }
-        service.success = ALL;
-        service.writes_to_primary.fill(ALL);
-        service.writes_to_standby.fill(ALL);
-        let mut any = false;
-        for group in self.serving_groups(role) {
-            any = true;
-            self.limit(&mut service, role, group.healthy.iter().map(|(version, count)| (*version, *count)), group.needed, group.template.as_ref());
-        }
-        if !any {
-            self.limit(&mut service, role, std::iter::once((0, 1)), 1, None);
-        }
-        service
+        groups
     }
 
-    /// No group serves more than its healthy instances can: the smallest decides.
-    fn limit(&self, service: &mut Service, role: RegionRole, versions: impl Iterator<Item = (u64, u32)>, needed: u32, template: Option<&LaunchTemplateId>) {
-        let writes = self.clients.write_share();
+    /// What is gotten from a database by those who are told by a template's version.
+    fn gets(&self, role: RegionRole, database: usize, template: Option<&LaunchTemplateId>, version: u64) -> Gets {
+        let pair = &self.pairs[database];
+        if !self.instances.contains_key(&pair.primary) {
+            // Not Muster's to recover: taken to work.
+            return Gets { read: true, written: Some(Side::Primary) };
+        }
+        let Some(target) = self.points_at(role, database, template, version) else { return Gets::default() };
+        let (read, written) = self.is_served_by(role, target);
+        let side = if *target == pair.primary { Side::Primary } else { Side::Standby };
+        Gets { read, written: written.then_some(side) }
+    }
+
+    /// Everything anew.
+    fn look_at_all(&self, role: RegionRole) -> Serving {
+        let mut told: Vec<Told> = Vec::new();
         let databases = self.pairs.len();
-        let (mut success, mut to_primary, mut to_standby) = (0, vec![0; databases], vec![0; databases]);
-        let mut left = needed;
-        for (version, count) in versions {
-            let count = count.min(left);
-            left -= count;
-            let share = u64::from(count) * ALL / u64::from(needed.max(1));
-            let (mut reads_all, mut writes_all) = (true, true);
-            for index in 0..databases {
-                let pair = &self.pairs[index];
-                if !self.instances.contains_key(&pair.primary) {
-                    continue; // not Muster's to recover: taken to work
+        for serves in self.those_who_serve(role) {
+            for (version, _) in serves.versions {
+                if told.iter().any(|known| known.version == version && known.template.as_ref() == serves.template) {
+                    continue;
                 }
-                let target = self.points_at(role, index, template, version);
-                let (read, written) = target.map_or((false, false), |id| self.is_served_by(role, id));
-                reads_all &= read;
-                writes_all &= written;
-                if written {
-                    let sink = if target == Some(&pair.primary) { &mut to_primary } else { &mut to_standby };
-                    sink[index] += share;
+                let mut one =
+                    Told { template: serves.template.cloned(), version, gets: vec![Gets::default(); databases], unread: databases, unwritten: databases };
+                (0..databases).for_each(|database| one.set(database, self.gets(role, database, serves.template, version)));
+                told.push(one);
+            }
+        }
+        Serving { told }
+    }
+
+    /// Whether clients reach the region, and its application runs.
+    fn serves_anybody(&self, role: RegionRole) -> bool {
+        self.network.reaches(From::Clients, role) && !(self.application_down && role == RegionRole::Primary)
+    }
+
+    /// What clients get from a region: no group serves more than its healthy instances can, and the smallest decides.
+    fn service(&self, role: RegionRole, serving: &Serving) -> u64 {
+        if !self.serves_anybody(role) {
+            return 0;
+        }
+        let writes = self.clients.write_share();
+        let of = |serves: &Serves<'_>| {
+            let parts = parts(serves).map(|(version, share)| {
+                let Some(told) = told(serving, serves.template, version) else { return 0 };
+                let reads_all = told.unread == 0;
+                let rate = if reads_all { ALL - writes } else { 0 } + if reads_all && told.unwritten == 0 { writes } else { 0 };
+                share * rate / ALL
+            });
+            parts.sum::<u64>()
+        };
+        self.those_who_serve(role).iter().map(of).min().unwrap_or(ALL).min(ALL)
+    }
+
+    /// The parts of a region's writes that a database's instances in the primary and in the standby region confirm.
+    fn confirmed(&self, role: RegionRole, serving: &Serving, groups: &[Serves<'_>], database: usize) -> (u64, u64) {
+        if !self.serves_anybody(role) {
+            return (0, 0);
+        }
+        if !self.instances.contains_key(&self.pairs[database].primary) {
+            return (0, 0);
+        }
+        let mut least = (ALL, ALL);
+        for serves in groups {
+            let mut sum = (0, 0);
+            for (version, share) in parts(serves) {
+                match told(serving, serves.template, version).map(|told| told.gets[database].written) {
+                    Some(Some(Side::Primary)) => sum.0 += share,
+                    Some(Some(Side::Standby)) => sum.1 += share,
+                    _ => {}
                 }
             }
-            let rate = if reads_all { ALL - writes } else { 0 } + if reads_all && writes_all { writes } else { 0 };
-            success += share * rate / ALL;
+            least = (least.0.min(sum.0), least.1.min(sum.1));
         }
-        service.success = service.success.min(success);
-        for index in 0..databases {
-            service.writes_to_primary[index] = service.writes_to_primary[index].min(to_primary[index]);
-            service.writes_to_standby[index] = service.writes_to_standby[index].min(to_standby[index]);
-        }
+        least
     }
 
     /// Sessions of clients on an instance.
@@ -154,18 +240,80 @@ impl Estate {
         if used { SESSIONS } else { 0 }
     }
 
-    /// Recomputes what clients get from either region, after a change.
+    /// Recomputes what clients get from either region, after a change: of the databases that it touched, where it has said so, and of all otherwise.
     pub(crate) fn refresh(&mut self) {
-        self.service = [self.serve(RegionRole::Primary), self.serve(RegionRole::Standby)];
+        let touched = self.touched.take();
+        let mut serving = std::mem::take(&mut self.serving);
+        for (index, role) in [RegionRole::Primary, RegionRole::Standby].into_iter().enumerate() {
+            match &touched {
+                None => serving[index] = self.look_at_all(role),
+                Some(databases) => {
+                    for told in &mut serving[index].told {
+                        let template = told.template.clone();
+                        databases.iter().for_each(|database| told.set(*database, self.gets(role, *database, template.as_ref(), told.version)));
+                    }
+                }
+            }
+            self.service[index].success = self.service(role, &serving[index]);
+        }
+        #[cfg(test)]
+        self.compare(&serving);
+        let all: Vec<usize>;
+        let databases = match &touched {
+            Some(databases) => databases,
+            None => {
+                all = (0..self.pairs.len()).collect();
+                &all
+            }
+        };
+        self.confirm(&serving, databases);
+        self.serving = serving;
         self.measure();
+        self.note_truth(databases);
+    }
+
+    /// Whoever looks at what was touched alone sees what whoever looks at everything sees.
+    #[cfg(test)]
+    fn compare(&self, serving: &[Serving; 2]) {
+        if self.pairs.len() > 10 {
+            return;
+        }
+        for (index, role) in [RegionRole::Primary, RegionRole::Standby].into_iter().enumerate() {
+            let anew = self.look_at_all(role);
+            assert_eq!(anew.told.len(), serving[index].told.len(), "a change has touched more than it said");
+            for (one, other) in anew.told.iter().zip(&serving[index].told) {
+                assert_eq!((&one.gets, one.unread, one.unwritten), (&other.gets, other.unread, other.unwritten), "a change has touched more than it said");
+            }
+        }
+    }
+
+    /// From now on the databases' instances confirm what they can.
+    fn confirm(&mut self, serving: &[Serving; 2], databases: &[usize]) {
+        let rates: Vec<(Rates, Rates)> = {
+            let (at_primary, at_standby) = (self.those_who_serve(RegionRole::Primary), self.those_who_serve(RegionRole::Standby));
+            let of = |database: usize| {
+                let from_primary = self.confirmed(RegionRole::Primary, &serving[0], &at_primary, database);
+                let from_standby = self.confirmed(RegionRole::Standby, &serving[1], &at_standby, database);
+                (Rates { primary: from_primary.0, standby: from_standby.0 }, Rates { primary: from_primary.1, standby: from_standby.1 })
+            };
+            databases.iter().map(|database| of(*database)).collect()
+        };
+        for (database, (by_primary, by_standby)) in databases.iter().zip(rates) {
+            self.clients.confirm(*database, by_primary, by_standby);
+        }
+    }
+
+    /// What really happened to each component.
+    fn note_truth(&mut self, databases: &[usize]) {
         let now = self.now;
         let mut truth = std::mem::take(&mut self.truth);
-        for (index, pair) in self.pairs.iter().enumerate() {
+        for index in databases {
+            let pair = &self.pairs[*index];
             let serves = |id: &DatabaseId| {
                 let reached = self.role_of(&id.region).is_some_and(|role| self.network.reaches(From::Clients, role));
                 reached && self.instances.get(id).is_some_and(|instance| instance.is_writable() && instance.lets_clients_in())
             };
-            if self.instances.contains_key(&self.pairs[index].primary) {
+            if self.instances.contains_key(&pair.primary) {
                 truth.set(&pair.name, now, serves(&pair.primary) || pair.standby.as_ref().is_some_and(serves));
             }
         }
@@ -187,4 +335,18 @@ impl Estate {
         }
         self.truth = truth;
     }
+}
+
+/// The parts of the load that each version's instances take, of those that are needed.
+fn parts(serves: &Serves<'_>) -> impl Iterator<Item = (u64, u64)> {
+    let mut left = serves.needed;
+    serves.versions.iter().map(move |(version, count)| {
+        let count = (*count).min(left);
+        left -= count;
+        (*version, u64::from(count) * ALL / u64::from(serves.needed.max(1)))
+    })
+}
+
+fn told<'s>(serving: &'s Serving, template: Option<&LaunchTemplateId>, version: u64) -> Option<&'s Told> {
+    serving.told.iter().find(|told| told.version == version && told.template.as_ref() == template)
 }

@@ -103,6 +103,11 @@ impl Story {
         Story { untold: true, ..Story::default() }
     }
 
+    /// Whether somebody watches.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.unseen.is_some()
+    }
+
     /// Something happened. It is put into words only where they are kept.
     pub fn tell(&mut self, event: impl FnOnce() -> Event) {
         if self.untold {

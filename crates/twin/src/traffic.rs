@@ -67,6 +67,11 @@ impl Record {
         }
     }
 
+    /// Every host that leads to either side.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.targets.iter().chain(&self.hosts)
+    }
+
     /// The side that a host belongs to, where it is one of this record's own endpoints.
     pub fn side_of(&self, host: &str) -> Option<Side> {
         let is = |side: usize| *self.targets[side] == *host || *self.hosts[side] == *host;

@@ -1,5 +1,6 @@
 //! What really happened to each component of the plan, as no probe can know it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use muster_core::Timestamp;
@@ -8,6 +9,8 @@ use muster_core::Timestamp;
 #[derive(Clone, Debug, Default)]
 pub struct Truth {
     tracks: Vec<Track>,
+    /// Their positions, by component.
+    positions: BTreeMap<Arc<str>, usize>,
 }
 
 /// One component.
@@ -25,7 +28,8 @@ pub struct Track {
 impl Truth {
     /// Whether a component serves, from now on.
     pub(crate) fn set(&mut self, component: &Arc<str>, now: Timestamp, serves: bool) {
-        let Some(track) = self.tracks.iter_mut().find(|track| track.component == *component) else {
+        let Some(track) = self.positions.get(component).map(|index| &mut self.tracks[*index]) else {
+            self.positions.insert(component.clone(), self.tracks.len());
             self.tracks.push(Track { component: component.clone(), serves, unavailable_from: None, available_at: None });
             return;
         };

@@ -269,24 +269,31 @@ impl World {
         for fault in &strike.estate {
             estate.change(now, |estate| estate.strike(fault));
         }
+        *estate.effort.calls.entry(calling.operation).or_insert(0) += 1;
         let latency = estate.time_of_call(calling.table, calling.operation, &calling.resource).min(ATTEMPT);
         (strike, latency, self.obstacle(estate, calling))
     }
 
-    fn obstacle(&self, estate: &Estate, calling: &Calling<'_>) -> Option<Refusal> {
+    fn obstacle(&self, estate: &mut Estate, calling: &Calling<'_>) -> Option<Refusal> {
         let region = &calling.region;
         let service = calling.operation.split_once(':').map_or(calling.operation, |(service, _)| service);
         if estate.network.global_planes_fail(service) {
             return Some((CallFault::Unavailable, format!("{service}, whose control plane is in us-east-1: Service Unavailable")));
         }
-        let role = estate.role_of(region)?;
+        let Some(role) = estate.role_of(region) else { return self.throttle(estate, calling) };
         if !estate.network.reaches(From::Region(self.invocation.here), role) {
             return Some((CallFault::Unreachable, format!("no connection to {region} within {CONNECT}")));
         }
         if calling.plane == Plane::Control && !estate.network.control_plane_answers(role, service) {
             return Some((CallFault::Unavailable, format!("{service} in {region}: Service Unavailable")));
         }
-        None
+        self.throttle(estate, calling)
+    }
+
+    /// A call that arrives takes from its budget.
+    fn throttle(&self, estate: &mut Estate, calling: &Calling<'_>) -> Option<Refusal> {
+        let admitted = estate.limits.admit(estate.now, &calling.region, calling.operation);
+        (!admitted).then(|| (CallFault::Throttled, spoken(CallFault::Throttled).to_owned()))
     }
 
     fn land<T>(&self, changes: bool, stale: Option<Duration>, effect: impl FnOnce(&mut Estate, Option<Duration>) -> Result<T, Refusal>) -> Result<T, Refusal> {

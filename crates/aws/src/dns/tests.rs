@@ -6,7 +6,6 @@ use crate::testing::{Sent, Wire, answer, world};
 
 const ALIAS: AliasRecord<'_> = AliasRecord {
     name: "portal.example.com",
-    zone: "Z123",
     record_type: "AAAA",
     target: "alb-2.us-west-2.elb.amazonaws.com",
     target_zone: "Z2",
@@ -41,7 +40,7 @@ fn in_a_run(status: u16, body: &'static str) -> (Aws, Wire) {
 async fn an_alias_is_written_as_the_plan_has_it_by_the_control_plane_in_us_east_1() {
     let accepted = "<ChangeResourceRecordSetsResponse><ChangeInfo><Id>/change/C1</Id><Status>PENDING</Status><SubmittedAt>2026-01-01T00:00:00Z</SubmittedAt></ChangeInfo></ChangeResourceRecordSetsResponse>";
     let (world, wire) = in_a_run(200, accepted);
-    world.upsert_alias(ALIAS).await.unwrap();
+    world.upsert_aliases("Z123", &[ALIAS]).await.unwrap();
     let sent = wire.sent().pop().unwrap();
     assert_eq!(sent.uri, "https://route53.amazonaws.com/2013-04-01/hostedzone/Z123/rrset");
     assert!(sent.header("authorization").unwrap().contains("/us-east-1/route53/"));
@@ -58,11 +57,24 @@ async fn an_alias_is_written_as_the_plan_has_it_by_the_control_plane_in_us_east_
 }
 
 #[tokio::test]
+async fn records_of_a_zone_are_one_change() {
+    let accepted = "<ChangeResourceRecordSetsResponse><ChangeInfo><Id>/change/C1</Id><Status>PENDING</Status><SubmittedAt>2026-01-01T00:00:00Z</SubmittedAt></ChangeInfo></ChangeResourceRecordSetsResponse>";
+    let (world, wire) = in_a_run(200, accepted);
+    world.upsert_aliases("Z123", &[ALIAS, AliasRecord { name: "shop.example.com", ..ALIAS }]).await.unwrap();
+    let sent = wire.sent().pop().unwrap();
+    assert_eq!(sent.body.matches("<Change>").count(), 2, "{}", sent.body);
+    assert!(sent.body.contains("portal.example.com") && sent.body.contains("shop.example.com"));
+    let calls = wire.sent().len();
+    world.upsert_aliases("Z123", &[]).await.unwrap();
+    assert_eq!(wire.sent().len(), calls, "no record is no call");
+}
+
+#[tokio::test]
 async fn a_change_that_waits_for_another_is_throttled_and_was_not_applied() {
     let busy =
         "<ErrorResponse><Error><Type>Sender</Type><Code>PriorRequestNotComplete</Code><Message>wait</Message></Error><RequestId>r</RequestId></ErrorResponse>";
     let (world, _) = in_a_run(400, busy);
-    let error = world.upsert_alias(ALIAS).await.unwrap_err();
+    let error = world.upsert_aliases("Z123", &[ALIAS]).await.unwrap_err();
     assert_eq!(error.to_string(), "route53:ChangeResourceRecordSets on portal.example.com in Z123 (us-east-1): PriorRequestNotComplete: wait");
     assert!(error.fault == CallFault::Throttled && !error.fault.is_ambiguous());
 }
@@ -70,6 +82,6 @@ async fn a_change_that_waits_for_another_is_throttled_and_was_not_applied() {
 #[tokio::test]
 async fn without_a_run_no_record_is_changed() {
     let (world, wire) = world(|_| Some(answer(200, "")));
-    assert_eq!(world.upsert_alias(ALIAS).await.unwrap_err().fault, CallFault::Halted);
+    assert_eq!(world.upsert_aliases("Z123", &[ALIAS]).await.unwrap_err().fault, CallFault::Halted);
     assert_eq!(wire.sent().len(), 0);
 }

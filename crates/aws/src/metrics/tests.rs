@@ -135,12 +135,19 @@ fn what_ended_before_the_window_or_is_no_number_is_left_out() {
 async fn a_value_that_only_repeats_what_is_in_force_needs_no_run_and_one_that_moves_traffic_does() {
     let (world, wire) = world(|_| Some(cbor_answer(200, &json!({}))));
     let dimensions = [("Service".to_owned(), "portal".to_owned()), ("Record".to_owned(), "portal.example.com".to_owned())].into();
-    world.put_metric(&region(), "Muster", "Takeover", &dimensions, 1_000, false).await.unwrap();
+    let value = |dimensions: &BTreeMap<String, String>| MetricValue { name: "Takeover".into(), dimensions: dimensions.clone(), milli: 1_000 };
+    world.put_metrics(&region(), "Muster", &[value(&dimensions)], false).await.unwrap();
     let sent = wire.only();
     assert!(sent.uri.ends_with("/operation/PutMetricData"), "{}", sent.uri);
     for wanted in ["Muster", "Takeover", "Service", "portal", "Record", "portal.example.com"] {
         assert!(sent.body.contains(wanted), "{wanted}");
     }
-    let error = world.put_metric(&region(), "Muster", "Takeover", &dimensions, 1_000, true).await.unwrap_err();
+    let error = world.put_metrics(&region(), "Muster", &[value(&dimensions)], true).await.unwrap_err();
     assert_eq!((error.fault, wire.sent().len()), (CallFault::Halted, 1), "{error}");
+    world.put_metrics(&region(), "Muster", &[], true).await.unwrap();
+    assert_eq!(wire.sent().len(), 1, "nothing to publish is no call");
+    let others: Vec<MetricValue> = ["a.example.com", "b.example.com"].map(|record| value(&[("Record".to_owned(), record.to_owned())].into())).into();
+    world.put_metrics(&region(), "Muster", &others, false).await.unwrap();
+    let sent = wire.sent().pop().unwrap();
+    assert!(wire.sent().len() == 2 && sent.body.contains("a.example.com") && sent.body.contains("b.example.com"), "many values are one call");
 }

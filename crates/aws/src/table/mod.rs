@@ -6,7 +6,7 @@
 //! | lanes | `lanes` | `<service>/<lane>` | `epoch`, `run` and `open` while a run holds the lock, `lastClosed` |
 //! | questions | `run/<run>` | `question/<name>` | `value`, `deadline` and `answer` once there is one |
 //! | notes | `notes/<scope>` | `<name>` | `value` |
-//! | samples | `samples/<service>` | `<13-digit milliseconds>/<vantage>/<source>` | `value`, `expiresAt` |
+//! | samples; the replicas' lags apart | `samples/<service>`, `samples/<service>/lag` | `<13-digit milliseconds>/<vantage>/<source>` | `value`, `expiresAt` |
 //! | ledger | `ledger/<run>` | `<invocation>/<6-digit sequence>` | `value` |
 //!
 //! What is more than a text or a number is JSON in a text, so that nothing is lost on the way; an attribute of its own has what a condition
@@ -45,8 +45,8 @@ const LARGEST_ITEM: usize = 400 * 1_024;
 /// BatchWriteItem takes so many items. Source: API reference of DynamoDB, BatchWriteItem.
 const BATCH: usize = 25;
 const BATCHES_SIDE_BY_SIDE: usize = 4;
-/// Before the items that a batch left unprocessed are sent once more.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Before the items that a batch left unprocessed are sent again: less than two seconds in all.
+const PAUSES: [Duration; 4] = [Duration::from_millis(100), Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
 
 /// An item's place in the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +85,12 @@ fn json(value: &impl Serialize) -> Result<AttributeValue, Failed> {
 
 fn read_text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name)?.as_s().ok().map(String::as_str)
+}
+
+/// The request of a batch that writes an item.
+fn put(item: Item) -> Result<WriteRequest, Failed> {
+    let put = PutRequest::builder().set_item(Some(item)).build();
+    Ok(WriteRequest::builder().put_request(put.map_err(|error| Failed::new(CallFault::Rejected, error.to_string()))?).build())
 }
 
 /// The value in an attribute; `None` where the item has no such attribute.
@@ -229,28 +235,31 @@ impl<X> Aws<X> {
 
     /// Writes items, whatever was there, in batches. No two may have the same key. All batches are tried, whatever becomes of one.
     async fn put_all(&self, resource: &str, items: Vec<Item>) -> Result<(), CallError> {
+        let puts: Result<Vec<WriteRequest>, Failed> = items.into_iter().map(put).collect();
+        let puts = puts.map_err(|failed| Target::data("dynamodb:BatchWriteItem", self.home(), resource).failed(failed))?;
+        self.write_all(resource, puts).await
+    }
+
+    /// Makes the requests of a batch write, in batches. No two may be about the same key. All batches are tried, whatever becomes of one.
+    async fn write_all(&self, resource: &str, requests: Vec<WriteRequest>) -> Result<(), CallError> {
         let target = || Target::data("dynamodb:BatchWriteItem", self.home(), resource);
-        let puts: Result<Vec<WriteRequest>, _> = items
-            .into_iter()
-            .map(|item| PutRequest::builder().set_item(Some(item)).build().map(|put| WriteRequest::builder().put_request(put).build()))
-            .collect();
-        let puts = puts.map_err(|error| target().failed(Failed::new(CallFault::Rejected, error.to_string())))?;
-        let batches: Vec<Vec<WriteRequest>> = puts.chunks(BATCH).map(<[_]>::to_vec).collect();
-        let written = stream::iter(batches).map(|batch| self.books(target(), self.put_batch(batch))).buffered(BATCHES_SIDE_BY_SIDE).collect::<Vec<_>>().await;
+        let batches: Vec<Vec<WriteRequest>> = requests.chunks(BATCH).map(<[_]>::to_vec).collect();
+        let written = stream::iter(batches).map(|batch| self.books(target(), self.write_batch(batch))).buffered(BATCHES_SIDE_BY_SIDE).collect::<Vec<_>>().await;
         written.into_iter().collect()
     }
 
-    /// Writes one batch; what DynamoDB leaves unprocessed is sent once more.
-    async fn put_batch(&self, batch: Vec<WriteRequest>) -> Result<(), Failed> {
-        let left = self.send_batch(batch).await?;
-        if left.is_empty() {
-            return Ok(());
+    /// Writes one batch; what DynamoDB leaves unprocessed is sent again, after longer and longer pauses. A partition takes a thousand items a
+    /// second, and a thousand databases have more to say than that.
+    async fn write_batch(&self, batch: Vec<WriteRequest>) -> Result<(), Failed> {
+        let mut left = self.send_batch(batch).await?;
+        for pause in PAUSES {
+            if left.is_empty() {
+                return Ok(());
+            }
+            tokio::time::sleep(pause).await;
+            left = self.send_batch(left).await?;
         }
-        tokio::time::sleep(PAUSE).await;
-        match self.send_batch(left).await?.len() {
-            0 => Ok(()),
-            left => Err(Failed::new(CallFault::Throttled, format!("{left} items of a batch were not processed"))),
-        }
+        if left.is_empty() { Ok(()) } else { Err(Failed::new(CallFault::Throttled, format!("{} items of a batch were not processed", left.len()))) }
     }
 
     async fn send_batch(&self, batch: Vec<WriteRequest>) -> Result<Vec<WriteRequest>, Failed> {

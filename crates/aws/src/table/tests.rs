@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use muster_core::ports::{Answer, Closing, Control, Decisions, KillSwitch, Ledger, Notes, OpenRun, Question, Reading, RunRegistry, Sample, Samples};
+use muster_core::ports::{Answer, Closing, Control, Decisions, KillSwitch, Ledger, Note, Notes, OpenRun, Question, Reading, RunRegistry, Sample, Samples};
 use muster_core::{Body, CallFault, Duration, Entry, Evidence, Lane, PlanPin, Run, RunId, Timestamp, Waits};
 use serde_json::{Value, json};
 
@@ -49,7 +49,12 @@ fn reply(choice: &str) -> Answer {
 }
 
 fn sample(at: Timestamp) -> Sample {
-    Sample { at, vantage: "us-west-2".parse().unwrap(), source: "front-door".into(), reading: Reading::Lag { lag: Duration::from_millis(1_500) } }
+    Sample {
+        at,
+        vantage: "us-west-2".parse().unwrap(),
+        source: "front-door".into(),
+        reading: Reading::Lags { lags: [("portal-db".into(), Duration::from_millis(1_500))].into() },
+    }
 }
 
 fn entry(sequence: u32, what: &str) -> Entry {
@@ -265,6 +270,35 @@ async fn a_note_that_dynamodb_would_not_take_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
+async fn notes_go_in_batches_and_what_is_null_is_removed() {
+    let note = |scope: &str, name: &str, value| Note { scope: scope.into(), name: name.into(), value };
+    let mut notes: Vec<Note> = (0..30).map(|index| note("run", &format!("promotion/db-{index}"), json!(index))).collect();
+    notes.push(note("service/portal", "promoted/db-0", Value::Null));
+    let (world, wire) = world(|_| Some(answer(200, "{\"UnprocessedItems\":{}}")));
+    world.note_all(&notes).await.unwrap();
+    let batches: Vec<Value> = wire.sent().iter().map(|sent| sent.json()["RequestItems"]["table"].clone()).collect();
+    assert_eq!(batches.iter().map(|batch| batch.as_array().unwrap().len()).collect::<Vec<_>>(), [25, 6]);
+    assert_eq!(batches[0][1]["PutRequest"]["Item"], json!({ "pk": { "S": "notes/run" }, "sk": { "S": "promotion/db-1" }, "value": { "S": "1" } }));
+    assert_eq!(batches[1][5]["DeleteRequest"]["Key"], json!({ "pk": { "S": "notes/service/portal" }, "sk": { "S": "promoted/db-0" } }));
+    world.note_all(&[]).await.unwrap();
+    assert_eq!(wire.sent().len(), 2, "nothing to note is no call");
+}
+
+#[tokio::test]
+async fn notes_of_a_beginning_are_one_consistent_query() {
+    let stored =
+        json!({ "Items": [{ "sk": { "S": "promotion/db-1" }, "value": { "S": "1" } }, { "sk": { "S": "promotion/db-2" }, "value": { "S": "\"two\"" } }] });
+    let (world, wire) = world(move |_| Some(answer(200, &stored)));
+    let notes = world.read_notes("run", "promotion/").await.unwrap();
+    assert_eq!(notes, [("promotion/db-1".to_owned(), Arc::new(json!(1))), ("promotion/db-2".to_owned(), Arc::new(json!("two")))].into());
+    let sent = wire.only().json();
+    assert_eq!((&sent["KeyConditionExpression"], &sent["ConsistentRead"]), (&json!("pk = :pk AND begins_with(sk, :sk)"), &json!(true)));
+    assert_eq!(sent["ExpressionAttributeValues"], json!({ ":pk": { "S": "notes/run" }, ":sk": { "S": "promotion/" } }));
+    world.read_notes("run", "").await.unwrap();
+    assert_eq!(wire.sent().pop().unwrap().json()["KeyConditionExpression"], "pk = :pk", "the beginning of a key cannot be an empty text");
+}
+
+#[tokio::test]
 async fn samples_go_in_batches_each_once_and_expire_after_two_weeks() {
     let samples: Vec<Sample> = (0..30).map(|minute| sample(NOW.after(Duration::from_mins(minute)))).chain([sample(NOW)]).collect();
     let (world, wire) = world(|_| Some(answer(200, "{\"UnprocessedItems\":{}}")));
@@ -278,7 +312,7 @@ async fn samples_go_in_batches_each_once_and_expire_after_two_weeks() {
 }
 
 #[tokio::test]
-async fn what_a_batch_leaves_unprocessed_is_sent_once_more_and_then_throttled() {
+async fn what_a_batch_leaves_unprocessed_is_sent_again_and_in_the_end_throttled() {
     let times = Arc::new(AtomicUsize::new(0));
     let left = json!({ "UnprocessedItems": { "table": [{ "PutRequest": { "Item": { "pk": { "S": "samples/portal" }, "sk": { "S": "1" } } } }] } });
     let (busy, counted) = (left.clone(), times.clone());
@@ -287,7 +321,7 @@ async fn what_a_batch_leaves_unprocessed_is_sent_once_more_and_then_throttled() 
     assert_eq!(wire.sent().len(), 2);
     let (always, wire) = world(move |_| Some(answer(200, &left)));
     assert_eq!(always.put_samples("portal", &[sample(NOW)]).await.unwrap_err().fault, CallFault::Throttled);
-    assert_eq!(wire.sent().len(), 2);
+    assert_eq!(wire.sent().len(), 5);
 }
 
 #[tokio::test]

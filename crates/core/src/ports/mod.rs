@@ -20,7 +20,10 @@ pub use compute::{GroupSize, GroupState, Headroom, ImageState, Images, LaunchTem
 pub use databases::{DatabaseRole, DatabaseState, DatabaseStatus, Databases, GlobalCacheState, GlobalCaches, GlobalMember, Sql, SqlTarget, WriteAttempt};
 pub use people::{Address, Channels, Message, Recipient};
 pub use state::{
-    Answer, Closing, Control, ControlState, Decisions, ExecutionState, Executions, KillSwitch, LaneState, Ledger, Notes, OpenRun, Plans, Question, Reading,
-    Reports, RunRegistry, Sample, Samples, StartedPlan,
+    Answer, Closing, Control, ControlState, Decisions, ExecutionState, Executions, KillSwitch, LaneState, Ledger, Note, Notes, OpenRun, Plans, Question,
+    Reading, Reports, RunRegistry, Sample, Samples, StartedPlan,
 };
-pub use traffic::{AlarmState, Alarms, AliasRecord, Datapoint, Dns, Http, HttpAnswer, MetricQuery, MetricWriter, Metrics, Resolver, Vantage};
+pub use traffic::{
+    ALIASES_A_CALL, AlarmState, Alarms, AliasRecord, Datapoint, Dns, Http, HttpAnswer, METRICS_A_CALL, MetricQuery, MetricValue, MetricWriter, Metrics,
+    Resolver, Vantage,
+};

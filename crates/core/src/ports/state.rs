@@ -2,6 +2,7 @@
 //!
 //! Reads are strongly consistent unless a method says otherwise. Nothing here changes the service's estate.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -165,10 +166,10 @@ pub enum Reading {
         /// Why.
         why: Arc<str>,
     },
-    /// A replica's lag, measured.
-    Lag {
-        /// How far behind.
-        lag: Duration,
+    /// The lags of replicas, measured at the same instant.
+    Lags {
+        /// How far behind each is, by its database's name in the plan.
+        lags: BTreeMap<Arc<str>, Duration>,
     },
 }
 
@@ -207,6 +208,24 @@ pub trait Notes {
 
     /// The note, if there is one.
     async fn read_note(&self, scope: &str, name: &str) -> Result<Option<Arc<Value>>, CallError>;
+
+    /// The notes of a scope whose names begin so, by their whole names: one query, however many there are.
+    async fn read_notes(&self, scope: &str, beginning: &str) -> Result<BTreeMap<String, Arc<Value>>, CallError>;
+
+    /// Writes notes as [`Notes::note`] does, in batches; no two of the same scope and name. All are tried, whatever becomes of one: after an
+    /// error, any of them may have been written.
+    async fn note_all(&self, notes: &[Note]) -> Result<(), CallError>;
+}
+
+/// A note, to be written with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The run's id, or what outlives a run.
+    pub scope: Arc<str>,
+    /// Its name in the scope.
+    pub name: String,
+    /// What it says; `Null` removes it.
+    pub value: Value,
 }
 
 /// The ledger's store.

@@ -59,17 +59,23 @@ pub trait Alarms {
 
 /// Publishing the metrics that health checks follow (data plane of the standby region).
 pub trait MetricWriter {
-    /// Publishes one value, in thousandths, at the present instant. `moves_traffic` says that the value changes where
-    /// clients go, and not only repeats what is already in force.
-    async fn put_metric(
-        &self,
-        region: &Region,
-        namespace: &str,
-        name: &str,
-        dimensions: &BTreeMap<String, String>,
-        milli: i64,
-        moves_traffic: bool,
-    ) -> Result<(), CallError>;
+    /// Publishes values of one namespace at the present instant, by one call: at most [`METRICS_A_CALL`] of them. `moves_traffic` says that they
+    /// change where clients go, and do not only repeat what is already in force.
+    async fn put_metrics(&self, region: &Region, namespace: &str, values: &[MetricValue], moves_traffic: bool) -> Result<(), CallError>;
+}
+
+/// Source: the API reference of CloudWatch, PutMetricData.
+pub const METRICS_A_CALL: usize = 1_000;
+
+/// A value of a metric, to be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricValue {
+    /// The metric's name.
+    pub name: Arc<str>,
+    /// Its dimensions.
+    pub dimensions: BTreeMap<String, String>,
+    /// The value, in thousandths.
+    pub milli: i64,
 }
 
 /// Where a probe looks from.
@@ -110,8 +116,6 @@ pub trait Resolver {
 pub struct AliasRecord<'a> {
     /// The record's name, without a dot at its end.
     pub name: &'a str,
-    /// The identifier of its hosted zone.
-    pub zone: &'a str,
     /// `A` or `AAAA`.
     pub record_type: &'a str,
     /// The DNS name that it points to.
@@ -122,9 +126,13 @@ pub struct AliasRecord<'a> {
     pub evaluate_target_health: bool,
 }
 
+/// A request takes 1,000 changes and 32,000 characters of values, and an UPSERT counts twice. Whether an alias' target counts among the values is not
+/// said: so many of the longest targets would. Source: the Route 53 developer guide, "Quotas", on ChangeResourceRecordSets.
+pub const ALIASES_A_CALL: usize = 200;
+
 /// Route 53's control plane, which lives in us-east-1.
 pub trait Dns {
-    /// Points a record at a target by `ChangeResourceRecordSets` (`UPSERT`). Idempotent. Returns when the change is
-    /// accepted, not when it is `INSYNC`.
-    async fn upsert_alias(&self, alias: AliasRecord<'_>) -> Result<(), CallError>;
+    /// Points records of one hosted zone at their targets by one `ChangeResourceRecordSets` (`UPSERT`): all of them or none. At most
+    /// [`ALIASES_A_CALL`]. Idempotent. Returns when the change is accepted, not when it is `INSYNC`.
+    async fn upsert_aliases(&self, zone: &str, aliases: &[AliasRecord<'_>]) -> Result<(), CallError>;
 }

@@ -319,7 +319,12 @@ pub fn samples() -> Vec<Sample> {
             samples.push(Sample { at: clock, vantage: vantage.parse().unwrap(), source: source.into(), reading });
         }
         if minute < 4 {
-            samples.push(Sample { at: clock, vantage: "us-west-2".parse().unwrap(), source: "portal-db".into(), reading: Reading::Lag { lag: span("2s") } });
+            samples.push(Sample {
+                at: clock,
+                vantage: "us-west-2".parse().unwrap(),
+                source: "replica-lag".into(),
+                reading: Reading::Lags { lags: [("portal-db".into(), span("2s"))].into() },
+            });
         }
     }
     samples

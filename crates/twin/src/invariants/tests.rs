@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use muster_core::ports::{
-    AliasRecord, Control, Databases, Dns, GroupSize, KillSwitch, LaunchTemplates, MetricWriter, OpenRun, Parameters, RunRegistry, ScalingGroups,
+    AliasRecord, Control, Databases, Dns, GroupSize, KillSwitch, LaunchTemplates, MetricValue, MetricWriter, OpenRun, Parameters, RunRegistry, ScalingGroups,
 };
 use muster_core::{DatabaseId, Evidence, Journaled, LaunchTemplateId, Override, ParameterId, ScalingGroupId};
 use muster_plan::RegionRole;
@@ -35,7 +35,8 @@ fn holding() -> std::sync::Arc<muster_plan::Plan> {
 
 async fn move_traffic(world: &World, milli: i64) {
     let standby = "us-west-2".parse().unwrap();
-    world.put_metric(&standby, "Muster", "Takeover", &BTreeMap::new(), milli, true).await.unwrap();
+    let value = MetricValue { name: "Takeover".into(), dimensions: BTreeMap::new(), milli };
+    world.put_metrics(&standby, "Muster", &[value], true).await.unwrap();
 }
 
 /// Everything that the standby needs to serve in full.
@@ -122,13 +123,12 @@ fn two_a_rewritten_record_is_looked_at_too() {
         let world = opened(&twin, "region-failover").await;
         let alias = AliasRecord {
             name: "portal.example.com",
-            zone: "Z123",
             record_type: "A",
             target: "alb-2.us-west-2.elb.amazonaws.com",
             target_zone: "Z2",
             evaluate_target_health: false,
         };
-        world.upsert_alias(alias).await.unwrap();
+        world.upsert_aliases("Z123", &[alias]).await.unwrap();
         assert_eq!(violated(&twin), Some(2));
     });
 }

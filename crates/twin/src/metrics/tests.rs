@@ -52,8 +52,9 @@ fn fail_over(twin: &Rc<Twin>) {
             instance.source = None;
         }
         for index in 0..estate.records.len() {
-            let now = estate.now();
+            let (now, ttl) = (estate.now(), estate.records[index].answers.ttl());
             estate.records[index].answers.change(now, Side::Standby);
+            estate.clients.turn(ttl, Side::Standby);
         }
     });
     twin.look(|estate| assert_eq!(estate.service[1].success, crate::clients::ALL, "it serves in full"));

@@ -9,15 +9,12 @@ use muster_plan::RegionRole;
 use crate::changes::Change;
 use crate::durations::{DATA_CALL, INSTANCE};
 use crate::estate::Estate;
-use crate::ports::{control, data, joined, missing, rejected};
+use crate::ports::{PAGE, PARAMETERS, control, data, in_pages, joined, missing, rejected};
 use crate::world::{Refusal, World};
 
 impl ScalingGroups for World {
     async fn describe_groups(&self, region: &Region, ids: &[ScalingGroupId]) -> Result<BTreeMap<ScalingGroupId, GroupState>, CallError> {
-        self.read(control("autoscaling:DescribeAutoScalingGroups", region, joined(ids)), |estate, _| {
-            Ok(ids.iter().filter_map(|id| Some((id.clone(), estate.groups.get(id)?.describe()))).collect())
-        })
-        .await
+        in_pages(ids, PAGE, |ids| self.groups_page(region, ids)).await
     }
 
     async fn resize_group(&self, id: &ScalingGroupId, size: GroupSize) -> Result<(), CallError> {
@@ -57,17 +54,32 @@ impl LaunchTemplates for World {
 
 impl Parameters for World {
     async fn get_parameters(&self, region: &Region, ids: &[ParameterId]) -> Result<BTreeMap<ParameterId, String>, CallError> {
-        self.read(data("ssm:GetParameters", region, joined(ids), &DATA_CALL), |estate, _| {
-            Ok(ids.iter().filter_map(|id| Some((id.clone(), estate.parameters.get(id)?.to_string()))).collect())
-        })
-        .await
+        in_pages(ids, PARAMETERS, |ids| self.parameters_page(region, ids)).await
     }
 
     async fn put_parameter(&self, id: &ParameterId, value: &str) -> Result<(), CallError> {
         self.mutate(data("ssm:PutParameter", &id.region, id.to_string(), &DATA_CALL).changing(), |estate| {
             estate.parameters.insert(id.clone(), value.into());
+            let readers = estate.readers.get(id).cloned().unwrap_or_default();
+            estate.touches(&readers);
             estate.tell(format!("{id} is {value}"));
             Ok(())
+        })
+        .await
+    }
+}
+
+impl World {
+    async fn groups_page(&self, region: &Region, ids: &[ScalingGroupId]) -> Result<BTreeMap<ScalingGroupId, GroupState>, CallError> {
+        self.read(control("autoscaling:DescribeAutoScalingGroups", region, joined(ids)), |estate, _| {
+            Ok(ids.iter().filter_map(|id| Some((id.clone(), estate.groups.get(id)?.describe()))).collect())
+        })
+        .await
+    }
+
+    async fn parameters_page(&self, region: &Region, ids: &[ParameterId]) -> Result<BTreeMap<ParameterId, String>, CallError> {
+        self.read(data("ssm:GetParameters", region, joined(ids), &DATA_CALL), |estate, _| {
+            Ok(ids.iter().filter_map(|id| Some((id.clone(), estate.parameters.get(id)?.to_string()))).collect())
         })
         .await
     }

@@ -10,21 +10,12 @@ use crate::changes::Change;
 use crate::databases::Phase;
 use crate::durations::{GLOBAL_CACHE, REBOOT, SECURITY_GROUPS};
 use crate::estate::{Estate, quarantine_group};
-use crate::ports::{control, joined, missing, rejected};
+use crate::ports::{PAGE, control, in_pages, joined, missing, rejected};
 use crate::world::{Refusal, World};
 
 impl Databases for World {
     async fn describe_databases(&self, region: &Region, ids: &[DatabaseId]) -> Result<BTreeMap<DatabaseId, DatabaseState>, CallError> {
-        self.read(control("rds:DescribeDBInstances", region, joined(ids)), |estate, stale| {
-            let now = estate.now();
-            let seen = |id: &DatabaseId| {
-                let instance = estate.instances.get(id)?;
-                let earlier = stale.and_then(|age| instance.describe_earlier(now.before(age)));
-                Some((id.clone(), earlier.unwrap_or_else(|| instance.describe(now))))
-            };
-            Ok(ids.iter().filter_map(seen).collect())
-        })
-        .await
+        in_pages(ids, PAGE, |ids| self.databases_page(region, ids)).await
     }
 
     async fn promote_replica(&self, id: &DatabaseId, backup_retention_days: u32) -> Result<(), CallError> {
@@ -40,6 +31,21 @@ impl Databases for World {
     async fn reboot_database(&self, id: &DatabaseId) -> Result<(), CallError> {
         let calling = control("rds:RebootDBInstance", &id.region, id.to_string()).changing();
         self.mutate(calling, |estate| estate.reboot(id)).await
+    }
+}
+
+impl World {
+    async fn databases_page(&self, region: &Region, ids: &[DatabaseId]) -> Result<BTreeMap<DatabaseId, DatabaseState>, CallError> {
+        self.read(control("rds:DescribeDBInstances", region, joined(ids)), |estate, stale| {
+            let now = estate.now();
+            let seen = |id: &DatabaseId| {
+                let instance = estate.instances.get(id)?;
+                let earlier = stale.and_then(|age| instance.describe_earlier(now.before(age)));
+                Some((id.clone(), earlier.unwrap_or_else(|| instance.describe(now))))
+            };
+            Ok(ids.iter().filter_map(seen).collect())
+        })
+        .await
     }
 }
 
@@ -79,6 +85,7 @@ impl Estate {
         instance.changes += 1;
         instance.remember(now);
         let (index, ordinal) = (instance.database, instance.changes);
+        self.touches(&[index]);
         let quarantine = quarantine_group(&self.plan.databases[index]);
         let quarantined = quarantine.is_some_and(|group| groups.iter().all(|known| **known == *group));
         let name = self.pairs[index].name.clone();
@@ -98,6 +105,7 @@ impl Estate {
         instance.changes += 1;
         instance.remember(now);
         let (index, ordinal) = (instance.database, instance.changes);
+        self.touches(&[index]);
         let name = self.pairs[index].name.clone();
         let until = self.work(&name, "reboot", &REBOOT, ordinal, Duration::ZERO);
         self.schedule(until, Change::Rebooted(id.clone()));

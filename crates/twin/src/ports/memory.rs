@@ -1,11 +1,12 @@
 //! Muster's own memory, executions and channels, in the standby region.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use muster_core::ports::{
-    Answer, Channels, Closing, Control, ControlState, Decisions, ExecutionState, Executions, KillSwitch, LaneState, Ledger, Message, Notes, OpenRun, Plans,
-    Question, Recipient, Reports, RunRegistry, Sample, Samples, StartedPlan,
+    Answer, Channels, Closing, Control, ControlState, Decisions, ExecutionState, Executions, KillSwitch, LaneState, Ledger, Message, Note, Notes, OpenRun,
+    Plans, Question, Recipient, Reports, RunRegistry, Sample, Samples, StartedPlan,
 };
 use muster_core::{Body, CallError, CallFault, Entry, Lane, PlanPin, Progress, Region, RunId, Timestamp};
 use muster_plan::{Plan, RegionRole};
@@ -18,6 +19,11 @@ use crate::memory::Delivered;
 use crate::ports::{books, missing};
 use crate::story::Event;
 use crate::world::{Refusal, World};
+
+const BATCH_WRITE: &str = "dynamodb:BatchWriteItem";
+/// It takes so many items (API reference of DynamoDB, BatchWriteItem), and the adapter makes so many calls side by side.
+const BATCH: usize = 25;
+const SIDE_BY_SIDE: usize = 4;
 
 impl World {
     async fn table<T>(
@@ -144,15 +150,11 @@ impl Estate {
 
 impl Samples for World {
     async fn put_samples(&self, service: &str, samples: &[Sample]) -> Result<(), CallError> {
-        self.table("dynamodb:BatchWriteItem", service, |estate| {
-            estate.memory.put_samples(samples);
-            Ok(())
-        })
-        .await
+        self.write_batches(service, samples.len(), |estate| estate.memory.put_samples(service, samples)).await
     }
 
     async fn read_samples(&self, service: &str, since: Timestamp) -> Result<Vec<Sample>, CallError> {
-        self.table("dynamodb:Query", service, |estate| Ok(estate.memory.samples_since(since).to_vec())).await
+        self.table("dynamodb:Query", service, |estate| Ok(estate.memory.samples_since(service, since))).await
     }
 }
 
@@ -166,19 +168,39 @@ impl Notes for World {
 
     async fn note(&self, scope: &str, name: &str, value: &Value) -> Result<(), CallError> {
         self.table("dynamodb:PutItem", name, |estate| {
-            let notes = estate.memory.notes.entry(scope.into()).or_default();
-            if value.is_null() {
-                notes.remove(name);
-            } else {
-                notes.insert(name.into(), Arc::new(value.clone()));
-            }
+            estate.memory.note(scope, name, value);
             Ok(())
         })
         .await
     }
 
+    async fn read_notes(&self, scope: &str, beginning: &str) -> Result<BTreeMap<String, Arc<Value>>, CallError> {
+        self.table("dynamodb:Query", scope, |estate| Ok(estate.memory.notes_beginning(scope, beginning))).await
+    }
+
+    async fn note_all(&self, notes: &[Note]) -> Result<(), CallError> {
+        self.write_batches("notes", notes.len(), |estate| notes.iter().for_each(|note| estate.memory.note(&note.scope, &note.name, &note.value))).await
+    }
+
     async fn read_note(&self, scope: &str, name: &str) -> Result<Option<Arc<Value>>, CallError> {
         self.table("dynamodb:GetItem", name, |estate| Ok(estate.memory.notes.get(scope).and_then(|notes| notes.get(name)).cloned())).await
+    }
+}
+
+impl World {
+    /// Calls of BatchWriteItem for so many items. Those that are made side by side take as long as one. What they say is there after the last.
+    async fn write_batches(&self, resource: &str, items: usize, effect: impl FnOnce(&mut Estate)) -> Result<(), CallError> {
+        let rounds = items.div_ceil(BATCH * SIDE_BY_SIDE).max(1);
+        for _ in 1..rounds {
+            self.table(BATCH_WRITE, resource, |_| Ok(())).await?;
+        }
+        let beside = items.div_ceil(BATCH).saturating_sub(rounds);
+        self.table(BATCH_WRITE, resource, |estate| {
+            *estate.effort.calls.entry(BATCH_WRITE).or_insert(0) += beside as u64;
+            effect(estate);
+            Ok(())
+        })
+        .await
     }
 }
 
@@ -193,11 +215,7 @@ impl Ledger for World {
                 }
             }
         });
-        self.table("dynamodb:BatchWriteItem", "ledger", |estate| {
-            estate.memory.append(entries);
-            Ok(())
-        })
-        .await
+        self.write_batches("ledger", entries.len(), |estate| estate.memory.append(entries)).await
     }
 
     async fn read_ledger(&self, run: &RunId) -> Result<Vec<Entry>, CallError> {

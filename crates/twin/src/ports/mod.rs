@@ -7,9 +7,11 @@ mod sql;
 mod traffic;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
-use muster_core::{CallFault, Plane, Region};
+use futures::{StreamExt, TryStreamExt, stream};
+use muster_core::{CallError, CallFault, Plane, Region};
 
 use crate::durations::{CONTROL_CALL, DATA_CALL, Table};
 use crate::world::{Calling, Refusal};
@@ -34,16 +36,46 @@ impl Calling<'_> {
     }
 }
 
-fn joined<T: Display>(ids: impl IntoIterator<Item = T>) -> String {
+/// So many are named one by one.
+const NAMED: usize = 5;
+
+fn joined<T: Display>(ids: &[T]) -> String {
     let mut text = String::new();
-    for id in ids {
+    for id in ids.iter().take(NAMED) {
         if !text.is_empty() {
             text.push_str(", ");
         }
         // A text takes whatever is written.
         let _ = write!(text, "{id}");
     }
+    if ids.len() > NAMED {
+        let _ = write!(text, " and {} more", ids.len() - NAMED);
+    }
     text
+}
+
+/// Pages of DescribeDBInstances and DescribeAutoScalingGroups. Source: their API references, `MaxRecords`.
+const PAGE: usize = 100;
+/// GetParameters takes so many names. Source: its API reference.
+const PARAMETERS: usize = 10;
+/// As many as the adapters read at any time.
+const PAGES_SIDE_BY_SIDE: usize = 5;
+
+/// Reads pages side by side, as the adapters do; ends at the first that fails.
+async fn in_pages<'i, K: Ord, V, F>(ids: &'i [K], page: usize, read: impl Fn(&'i [K]) -> F) -> Result<BTreeMap<K, V>, CallError>
+where
+    F: Future<Output = Result<BTreeMap<K, V>, CallError>>,
+{
+    if ids.len() <= page {
+        return read(ids).await;
+    }
+    let pages = stream::iter(ids.chunks(page)).map(read).buffered(PAGES_SIDE_BY_SIDE);
+    pages
+        .try_fold(BTreeMap::new(), async |mut all, mut page| {
+            all.append(&mut page);
+            Ok(all)
+        })
+        .await
 }
 
 fn missing(what: impl Display) -> Refusal {

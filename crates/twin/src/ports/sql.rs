@@ -47,6 +47,8 @@ impl Sql for World {
             let id = estate.server(target)?.id.clone();
             if let Some(instance) = estate.instances.get_mut(&id) {
                 instance.read_only = read_only;
+                let index = instance.database;
+                estate.touches(&[index]);
             }
             estate.tell(format!("{id} {}", if read_only { "takes no writes" } else { "takes writes" }));
             Ok(())
@@ -59,6 +61,8 @@ impl Sql for World {
             let id = estate.server(target)?.id.clone();
             if let Some(instance) = estate.instances.get_mut(&id) {
                 instance.held_sessions = 0;
+                let index = instance.database;
+                estate.touches(&[index]);
             }
             Ok(())
         })

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use muster_core::ports::{AlarmState, Alarms, AliasRecord, Datapoint, Dns, Http, HttpAnswer, MetricQuery, MetricWriter, Metrics, Resolver, Vantage};
+use muster_core::ports::{
+    AlarmState, Alarms, AliasRecord, Datapoint, Dns, Http, HttpAnswer, METRICS_A_CALL, MetricQuery, MetricValue, MetricWriter, Metrics, Resolver, Vantage,
+};
 use muster_core::{CallError, Duration, Region};
 use muster_plan::{RegionRole, Source};
 
@@ -18,30 +20,42 @@ use crate::world::{CONNECT, Refusal, World};
 /// Where Route 53's control plane is (FACTS: AWS, "Placement").
 const ROUTE_53: &str = "us-east-1";
 
+/// A request takes so many changes, and an UPSERT is two. Source: the Route 53 developer guide, "Quotas", on ChangeResourceRecordSets.
+const CHANGES: usize = 1_000;
+/// GetMetricData takes so many queries. Source: its API reference.
+const QUERIES: usize = 500;
+
+/// What a call about many things is about.
+fn of_many(whole: &str, first: Option<&str>, count: usize) -> String {
+    match (first, count) {
+        (Some(first), 1) => format!("{whole} {first}"),
+        (Some(first), more) => format!("{whole} {first} and {} more", more - 1),
+        (None, _) => whole.to_owned(),
+    }
+}
+
 impl Metrics for World {
     async fn read_metrics(&self, region: &Region, queries: &[MetricQuery]) -> Result<Vec<Vec<Datapoint>>, CallError> {
-        let named = queries.first().map_or_else(String::new, |query| format!("{} {}", query.namespace, query.name));
-        self.read(data("cloudwatch:GetMetricData", region, named, &DATA_CALL), |estate, _| {
-            Ok(queries.iter().map(|query| estate.metric(region, query)).collect())
-        })
-        .await
+        let mut series = Vec::with_capacity(queries.len());
+        for queries in queries.chunks(QUERIES) {
+            let named = queries.first().map_or_else(String::new, |query| format!("{} {}", query.namespace, query.name));
+            let read = |estate: &mut Estate, _| Ok::<Vec<_>, Refusal>(queries.iter().map(|query| estate.metric(region, query)).collect());
+            series.extend(self.read(data("cloudwatch:GetMetricData", region, named, &DATA_CALL), read).await?);
+        }
+        Ok(series)
     }
 }
 
 impl MetricWriter for World {
-    async fn put_metric(
-        &self,
-        region: &Region,
-        namespace: &str,
-        name: &str,
-        dimensions: &BTreeMap<String, String>,
-        milli: i64,
-        moves_traffic: bool,
-    ) -> Result<(), CallError> {
+    async fn put_metrics(&self, region: &Region, namespace: &str, values: &[MetricValue], moves_traffic: bool) -> Result<(), CallError> {
         let run = self.journal_run();
-        let calling = data("cloudwatch:PutMetricData", region, format!("{namespace} {name}"), &DATA_CALL);
+        let calling = data("cloudwatch:PutMetricData", region, of_many(namespace, values.first().map(|value| &*value.name), values.len()), &DATA_CALL);
         let effect = |estate: &mut Estate| {
-            estate.publish(region, namespace, name, dimensions, milli, run.as_deref());
+            if values.len() > METRICS_A_CALL {
+                return Err(rejected(format!("InvalidParameterValue: {} values are more than a call takes", values.len())));
+            }
+            estate.touches(&[]);
+            values.iter().for_each(|value| estate.publish(region, namespace, value, run.as_deref()));
             Ok(())
         };
         if moves_traffic {
@@ -94,19 +108,29 @@ impl Resolver for World {
 }
 
 impl Dns for World {
-    async fn upsert_alias(&self, alias: AliasRecord<'_>) -> Result<(), CallError> {
-        let AliasRecord { name: record, zone, target, .. } = alias;
+    async fn upsert_aliases(&self, zone: &str, aliases: &[AliasRecord<'_>]) -> Result<(), CallError> {
         let region: Region = ROUTE_53.parse().unwrap_or_else(|_| self.region(self.here()));
         let run = self.journal_run();
-        self.mutate(control("route53:ChangeResourceRecordSets", &region, record).changing(), |estate| {
-            let found = estate.records.iter().position(|known| *known.name == *record && *known.zone == *zone);
-            let index = found.ok_or_else(|| missing(format!("{record} in {zone}")))?;
-            let side =
-                estate.records[index].side_of(target).ok_or_else(|| rejected(format!("InvalidChangeBatch: {target} is no target that this estate has")))?;
-            if estate.records[index].wanted != side {
-                estate.check_move(index, side, run.as_deref());
+        let named = of_many(zone, aliases.first().map(|alias| alias.name), aliases.len());
+        self.mutate(control("route53:ChangeResourceRecordSets", &region, named).changing(), |estate| {
+            // All or none, so they are looked at first.
+            if aliases.len() * 2 > CHANGES {
+                return Err(rejected(format!("InvalidChangeBatch: {} changes, each counted twice, are more than {CHANGES}", aliases.len())));
             }
-            estate.move_record(index, side, &INSYNC);
+            let mut sides = Vec::with_capacity(aliases.len());
+            for AliasRecord { name, target, .. } in aliases {
+                let found = estate.record_of.get(*name).copied().filter(|index| *estate.records[*index].zone == *zone);
+                let index = found.ok_or_else(|| missing(format!("{name} in {zone}")))?;
+                let side = estate.records[index].side_of(target);
+                sides.push((index, side.ok_or_else(|| rejected(format!("InvalidChangeBatch: {target} is no target that this estate has")))?));
+            }
+            estate.touches(&[]);
+            for (index, side) in sides {
+                if estate.records[index].wanted != side {
+                    estate.check_move(index, side, run.as_deref());
+                }
+                estate.move_record(index, side, &INSYNC);
+            }
             Ok::<(), Refusal>(())
         })
         .await
@@ -130,24 +154,26 @@ impl Estate {
     }
 
     /// Muster publishes a value; health checks that follow it move their records.
-    fn publish(&mut self, region: &Region, namespace: &str, name: &str, dimensions: &BTreeMap<String, String>, milli: i64, run: Option<&muster_core::Run>) {
+    fn publish(&mut self, region: &Region, namespace: &str, value: &MetricValue, run: Option<&muster_core::Run>) {
         let at = self.now;
-        match self.published.iter_mut().find(|((at, space, metric), _)| at == region && **space == *namespace && **metric == *name) {
+        let MetricValue { name, dimensions, milli } = value;
+        let milli = *milli;
+        match self.published.iter_mut().find(|((at, space, metric), _)| at == region && **space == *namespace && *metric == *name) {
             Some((_, points)) => points.push(Datapoint { at, milli }),
             None => {
-                self.published.insert((region.clone(), namespace.into(), name.into()), vec![Datapoint { at, milli }]);
+                self.published.insert((region.clone(), namespace.into(), name.clone()), vec![Datapoint { at, milli }]);
             }
         }
         if self.role_of(region) != Some(RegionRole::Standby) {
             return;
         }
         // A metric with a record's name in a dimension is that record's; one without is every record's.
-        let named = |record: &str| dimensions.values().any(|value| value == record);
-        let any_named = self.records.iter().any(|record| named(&record.name));
-        for index in 0..self.records.len() {
+        let named: Vec<usize> = dimensions.values().filter_map(|value| self.record_of.get(value.as_str()).copied()).collect();
+        let records = if named.is_empty() { (0..self.records.len()).collect() } else { named };
+        for index in records {
             let record = &self.records[index];
-            let follows = record.takeover.as_ref().is_some_and(|(space, metric)| **space == *namespace && **metric == *name);
-            if !follows || (any_named && !named(&record.name)) {
+            let follows = record.takeover.as_ref().is_some_and(|(space, metric)| **space == *namespace && *metric == *name);
+            if !follows {
                 continue;
             }
             let side = if milli >= 500 { Side::Standby } else { Side::Primary };
@@ -160,8 +186,8 @@ impl Estate {
 
     /// The targets that a name resolves to.
     fn resolve(&self, name: &str) -> BTreeSet<String> {
-        let by_name = self.records.iter().find(|record| *record.name == *name).map(|record| record.target(record.answers.current()));
-        let by_host = || self.records.iter().find_map(|record| record.side_of(name).map(|side| record.target(side)));
+        let by_name = self.record_of.get(name).map(|index| &self.records[*index]).map(|record| record.target(record.answers.current()));
+        let by_host = || self.host_of.get(name).map(|index| &self.records[*index]).and_then(|record| Some(record.target(record.side_of(name)?)));
         by_name.or_else(by_host).map(|target| target.to_string()).into_iter().collect()
     }
 
@@ -169,10 +195,10 @@ impl Estate {
     fn region_behind(&self, url: &str) -> RegionRole {
         let host = host_of(url);
         let role = |side| if side == Side::Standby { RegionRole::Standby } else { RegionRole::Primary };
-        if let Some(record) = self.records.iter().find(|record| *record.name == *host) {
-            return role(record.answers.current());
+        if let Some(index) = self.record_of.get(host) {
+            return role(self.records[*index].answers.current());
         }
-        if let Some(side) = self.records.iter().find_map(|record| record.side_of(host)) {
+        if let Some(side) = self.host_of.get(host).and_then(|index| self.records[*index].side_of(host)) {
             return role(side);
         }
         let named = |role: &RegionRole| host.contains(self.region(*role).as_str());

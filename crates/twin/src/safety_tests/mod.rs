@@ -3,6 +3,7 @@
 
 mod answers;
 mod fences;
+mod fleets;
 mod flows;
 mod holds;
 mod probes;
