@@ -10,6 +10,7 @@ mod resources;
 mod tags;
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -31,7 +32,8 @@ pub struct Account {
 impl Account {
     /// Finds credentials as the AWS command line does: environment, profile, single sign-on, role.
     pub async fn connect() -> Self {
-        Account { sdk: aws_config::defaults(BehaviorVersion::latest()).load().await }
+        let https = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        Account { sdk: aws_config::defaults(BehaviorVersion::latest()).http_client(https).load().await }
     }
 
     fn in_region(&self, region: &Region) -> SdkConfig {

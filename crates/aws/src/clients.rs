@@ -14,7 +14,7 @@ use crate::Aws;
 use crate::observer;
 
 /// Nobody answers a connection within this.
-pub const CONNECT: Duration = Duration::from_secs(1);
+pub(crate) const CONNECT: Duration = Duration::from_secs(1);
 /// One attempt, from the first byte sent to the last received.
 pub(crate) const ATTEMPT: Duration = Duration::from_secs(3);
 /// One call with everything around it.

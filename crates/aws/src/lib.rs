@@ -18,6 +18,7 @@ mod estate;
 mod executions;
 mod failure;
 mod http;
+mod https;
 mod metrics;
 mod observer;
 mod parameters;
@@ -36,8 +37,8 @@ mod web;
 use muster_core::{Clock, Journal, Journaled, Region, Timestamp};
 
 pub use call::Target;
-pub use clients::CONNECT;
 pub use failure::{Failed, classify};
+pub use https::https;
 pub use plug_in::Ec2PlugIn;
 pub use settings::{Missing, Settings};
 

@@ -167,7 +167,7 @@ pub(crate) fn world(answering: impl Fn(&Sent) -> Option<Answer> + Send + Sync + 
     let wire = Wire::default();
     let fake = Fake { wire: wire.clone(), answering: Arc::new(answering) };
     let sdk = aws_types::SdkConfig::builder()
-        .behavior_version(aws_config::BehaviorVersion::latest())
+        .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
         .http_client(SharedHttpClient::new(fake))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new("key", "secret", None, None, "test")))
         .build();

@@ -6,16 +6,15 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use aws_smithy_http_client::{Connector, tls};
+use aws_smithy_http_client::Connector;
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns};
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings};
+use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use http::Request;
 use muster_core::CallFault;
 
-use crate::clients::CONNECT;
-use crate::resolver;
+use crate::{https, resolver};
 
 /// What became of a request that nobody answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,9 +61,7 @@ pub(crate) async fn request(
     let message = HttpRequest::try_from(message).map_err(|error| malformed(&error))?;
     let asked = async {
         let addresses = Addresses(addresses(dns, host).await?);
-        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
-        let stack = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
-        let connector = Connector::builder().connector_settings(settings).tls_provider(stack).build_with_resolver(addresses);
+        let connector = Connector::builder().connector_settings(https::settings()).tls_provider(https::stack()).build_with_resolver(addresses);
         let answer = connector.call(message).await.map_err(|error| {
             let why = crate::failure::chain(&error);
             if crate::failure::never_connected(&why) {

@@ -387,7 +387,8 @@ async fn without_credentials_nothing_was_sent_and_permission_is_what_is_missing(
     beside(async {
         let server = server(Then::Wait).await;
         let sdk = aws_types::SdkConfig::builder()
-            .behavior_version(aws_config::BehaviorVersion::latest())
+            .http_client(crate::https())
+            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
             .endpoint_url(server.url())
             .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(Nobody))
             .build();

@@ -20,7 +20,8 @@ const LOCALHOST: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 /// A world whose AWS is at an address.
 pub(crate) fn world_at(endpoint: &str, settings: Settings) -> Aws {
     let sdk = aws_types::SdkConfig::builder()
-        .behavior_version(aws_config::BehaviorVersion::latest())
+        .http_client(crate::https())
+        .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
         .endpoint_url(endpoint)
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new("key", "secret", None, None, "test")))
         .build();
