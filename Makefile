@@ -123,7 +123,8 @@ $(BIN)/bin/cargo-deny:
 	CARGO_TARGET_DIR=$(TOOL_CACHE) CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --quiet cargo-deny@0.20.2 --locked --no-default-features --profile dev --root $(BIN)
 
 # The local stack: AWS on this machine, without Docker and without an account. A target directory of its own, since its binaries are stripped
-# and without debug information: twenty of them have to be unpacked and started.
+# and without debug information: twenty of them have to be unpacked and started. All of it is built as `make test` builds (the whole workspace, all
+# features), so that they share what is compiled: tests/tests/architecture.rs holds that this changes nothing that a function does.
 STACK = $(BIN)/aws/bin/python tests/stack/stack.py
 STACK_TARGET ?= $(CURDIR)/target/local
 STACK_CARGO = CARGO_TARGET_DIR=$(STACK_TARGET) CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_STRIP=true $(CARGO)
@@ -136,7 +137,7 @@ local: $(BIN)/aws/python stack-binaries postgresql ## Starts AWS on this machine
 local-stop: $(BIN)/aws/python ## Ends what `make local` started, and removes it
 	@$(STACK) stop
 
-END_TO_END = MUSTER_STACK_PYTHON=$(BIN)/aws/bin/python MUSTER_STACK_TARGET=$(STACK_TARGET)/debug $(STACK_CARGO) test --locked --package muster-tests --test end_to_end --
+END_TO_END = MUSTER_STACK_PYTHON=$(BIN)/aws/bin/python MUSTER_STACK_TARGET=$(STACK_TARGET)/debug $(STACK_CARGO) test --locked --workspace --all-features --test end_to_end --
 
 .PHONY: end-to-end
 end-to-end: $(BIN)/aws/python stack-binaries postgresql ## The real templates and binaries on the local stack, under faults
@@ -154,9 +155,7 @@ postgresql:
 .PHONY: stack-binaries
 stack-binaries:
 	@echo "compiling the functions and the command: minutes the first time"
-	@$(STACK_CARGO) build --quiet --locked --package muster-functions
-	@$(STACK_CARGO) build --quiet --locked --package muster-cli --features account
-	@$(STACK_CARGO) build --quiet --locked --package muster-plan --features authoring --example canonical
+	@$(STACK_CARGO) build --quiet --locked --workspace --all-features --bins --example canonical
 
 $(BIN)/aws/python: tests/stack/requirements.txt tests/stack/constraints.txt
 	python3 -m venv $(BIN)/aws
