@@ -69,7 +69,7 @@ simulate: build ## Lets the plans go through 2,000 disasters each, and through e
 	$(RELEASE) simulate $(PLANS) --every-death --at-most 1
 
 .PHONY: soak
-soak: soak-simulate planted soak-policies ## What takes too long for every change
+soak: soak-simulate planted soak-policies soak-install ## What takes too long for every change
 
 .PHONY: soak-simulate
 soak-simulate: build
@@ -137,15 +137,20 @@ local: $(BIN)/aws/python stack-binaries postgresql ## Starts AWS on this machine
 local-stop: $(BIN)/aws/python ## Ends what `make local` started, and removes it
 	@$(STACK) stop
 
-END_TO_END = MUSTER_STACK_PYTHON=$(BIN)/aws/bin/python MUSTER_STACK_TARGET=$(STACK_TARGET)/debug $(STACK_CARGO) test --locked --workspace --all-features --test end_to_end --
+END_TO_END = MUSTER_STACK_PYTHON=$(BIN)/aws/bin/python MUSTER_STACK_TARGET=$(STACK_TARGET)/debug MUSTER_INSTALL_TOOLS=$(BIN)/aws-cli/bin:$(LINT)/bin \
+	$(STACK_CARGO) test --locked --workspace --all-features --test end_to_end --
 
 .PHONY: end-to-end
-end-to-end: $(BIN)/aws/python stack-binaries postgresql ## The real templates and binaries on the local stack, under faults
-	$(END_TO_END) --test-threads 4
+end-to-end: $(BIN)/aws/python $(BIN)/aws-cli/python $(LINT)/python stack-binaries postgresql ## The real templates and binaries on the local stack, under faults
+	MUSTER_INSTALL_COMPILES=no $(END_TO_END) --test-threads 4
 
 .PHONY: soak-policies
 soak-policies: $(BIN)/aws/python stack-binaries postgresql ## Takes each part of each policy away and sees it missed
 	$(END_TO_END) --ignored policies::
+
+.PHONY: soak-install
+soak-install: $(BIN)/aws/python $(BIN)/aws-cli/python $(LINT)/python $(BIN)/packaging stack-binaries postgresql ## Every command of docs/install.md, with all that it compiles
+	MUSTER_INSTALL_COMPILES=yes $(END_TO_END) --nocapture install::
 
 # The data checks are made on a real server. Debian's package is installed where it is missing and may be.
 .PHONY: postgresql
@@ -160,6 +165,12 @@ stack-binaries:
 $(BIN)/aws/python: tests/stack/requirements.txt tests/stack/constraints.txt
 	python3 -m venv $(BIN)/aws
 	$(BIN)/aws/bin/pip install --quiet --disable-pip-version-check --requirement tests/stack/requirements.txt --constraint tests/stack/constraints.txt
+	touch $@
+
+# The AWS CLI has a virtual environment of its own: it wants another botocore than SAM does.
+$(BIN)/aws-cli/python: tests/stack/cli.txt
+	python3 -m venv $(BIN)/aws-cli
+	$(BIN)/aws-cli/bin/pip install --quiet --disable-pip-version-check --requirement tests/stack/cli.txt
 	touch $@
 
 .PHONY: bench

@@ -6,6 +6,7 @@
 mod beside_the_rehearsal;
 mod ends;
 mod failover;
+mod install;
 mod policies;
 mod situations;
 mod stack;

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -42,27 +42,36 @@ pub(crate) struct Ended {
 impl Stack {
     /// Starts a stack with a variant of the plan: `automatic`, `holding` or `veto`. `name` is the test's.
     pub(crate) fn start(variant: &str, name: &str) -> Self {
+        Self::start_with(variant, name, &[])
+    }
+
+    /// Starts one that has a service to protect, and no Muster.
+    pub(crate) fn start_estate(variant: &str, name: &str) -> Self {
+        Self::start_with(variant, name, &["--only-estate"])
+    }
+
+    fn start_with(variant: &str, name: &str, more: &[&str]) -> Self {
         let directory = Directory(std::env::temp_dir().join(format!("muster-end-to-end-{}-{name}", std::process::id())));
         let target = variable("MUSTER_STACK_TARGET");
-        run_stack(&directory.0, &["start", "--plan", variant, "--target", &target]);
-        let state: Value = serde_json::from_slice(&std::fs::read(directory.0.join("stack.json")).unwrap()).unwrap();
-        let credentials =
-            Credentials::new(text(&state, "/environment/AWS_ACCESS_KEY_ID"), text(&state, "/environment/AWS_SECRET_ACCESS_KEY"), None, None, "test");
-        let sdk = SdkConfig::builder()
-            .behavior_version(aws_sdk_sfn::config::BehaviorVersion::latest())
-            .region(Region::new(text(&state, "/regions/standby")))
-            .endpoint_url(text(&state, "/endpoint"))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .build();
-        let settings = Settings {
-            table: text(&state, "/outputs/Table"),
-            bucket: text(&state, "/outputs/Bucket"),
-            home: text(&state, "/regions/standby").parse().unwrap(),
-            here: text(&state, "/regions/standby").parse().unwrap(),
-            flow_arn_prefix: text(&state, "/outputs/FlowArnPrefix"),
-            dns: Some(text(&state, "/dns").parse().unwrap()),
-        };
-        Stack { directory, aws: Aws::new(settings, &sdk), sdk, state }
+        run_stack(&directory.0, &[&["start", "--plan", variant, "--target", &target], more].concat());
+        let (state, sdk, aws) = read(&directory.0);
+        Stack { directory, state, sdk, aws }
+    }
+
+    /// Learns of a Muster that was deployed on an estate by SAM itself.
+    pub(crate) fn adopt(&mut self) {
+        self.operate(&["adopt"]);
+        (self.state, self.sdk, self.aws) = read(&self.directory.0);
+    }
+
+    /// Where the stack's files are; removed with it.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory.0
+    }
+
+    /// One of the things that stack.json says, whatever it is.
+    pub(crate) fn value(&self, pointer: &str) -> &Value {
+        self.state.pointer(pointer).unwrap_or_else(|| panic!("stack.json has no {pointer}"))
     }
 
     /// One of the things that stack.json says.
@@ -271,16 +280,40 @@ async fn pause() {
     tokio::time::sleep(Duration::from_millis(500)).await;
 }
 
-fn variable(name: &str) -> String {
+/// What stack.json says, and the adapters as an operator has them. Before anything is deployed they know no table and no bucket.
+fn read(directory: &Path) -> (Value, SdkConfig, Aws) {
+    let state: Value = serde_json::from_slice(&std::fs::read(directory.join("stack.json")).unwrap()).unwrap();
+    let credentials = Credentials::new(text(&state, "/environment/AWS_ACCESS_KEY_ID"), text(&state, "/environment/AWS_SECRET_ACCESS_KEY"), None, None, "test");
+    let sdk = SdkConfig::builder()
+        .http_client(muster_aws::https())
+        .behavior_version(aws_sdk_sfn::config::BehaviorVersion::latest())
+        .region(Region::new(text(&state, "/regions/standby")))
+        .endpoint_url(text(&state, "/endpoint"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build();
+    let output = |name: &str| state["outputs"][name].as_str().unwrap_or_default().to_owned();
+    let settings = Settings {
+        table: output("Table"),
+        bucket: output("Bucket"),
+        home: text(&state, "/regions/standby").parse().unwrap(),
+        here: text(&state, "/regions/standby").parse().unwrap(),
+        flow_arn_prefix: output("FlowArnPrefix"),
+        dns: Some(text(&state, "/dns").parse().unwrap()),
+    };
+    let aws = Aws::new(settings, &sdk);
+    (state, sdk, aws)
+}
+
+pub(crate) fn variable(name: &str) -> String {
     #[expect(clippy::disallowed_methods, reason = "the test's own configuration: `make end-to-end` sets it")]
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `make end-to-end`"))
 }
 
-fn text(state: &Value, pointer: &str) -> String {
+pub(crate) fn text(state: &Value, pointer: &str) -> String {
     state.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("stack.json has no {pointer}")).to_owned()
 }
 
-fn run_stack(directory: &std::path::Path, arguments: &[&str]) -> String {
+fn run_stack(directory: &Path, arguments: &[&str]) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/stack/stack.py");
     let done = Command::new(variable("MUSTER_STACK_PYTHON")).arg(script).arg("--state").arg(directory).args(arguments).output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&done.stdout).into_owned(), String::from_utf8_lossy(&done.stderr));

@@ -82,6 +82,7 @@ def start(directory: Directory, variant: str, target: pathlib.Path, waits: float
         inbox=account.client("sqs", regions["standby"]).get_queue_url(QueueName=estate.inbox("basecoat-on-call"))["QueueUrl"],
     )
     if only_estate:
+        say(began, "and no Muster: deploy it, and then `adopt` it")
         return state
     state = install(directory, account, target, regions, made.zone)
     say(began, f"{STACK} in {regions['standby']}, {WITNESS} in {regions['witness']}, by change set")
@@ -175,6 +176,15 @@ def install(directory: Directory, account: Account, target: pathlib.Path, region
     return directory.write(outputs=outputs[STACK], stacks={"standby": STACK, "witness": WITNESS})
 
 
+def adopt(directory: Directory, account: Account) -> None:
+    """Learns of a stack and a witness that were deployed by other means: by SAM itself, on a stack that has only the estate."""
+    regions, outputs = directory.read()["regions"], {}
+    for stack, role in ((STACK, "standby"), (WITNESS, "witness")):
+        [described] = account.client("cloudformation", regions[role]).describe_stacks(StackName=stack)["Stacks"]
+        outputs[stack] = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+    directory.write(outputs=outputs[STACK], stacks={"standby": STACK, "witness": WITNESS})
+
+
 def push(state: dict[str, Any], target: pathlib.Path) -> None:
     """Puts the plan in force, as an operator does."""
     environment = {**os.environ, **state["environment"], "NO_COLOR": "1"}
@@ -241,6 +251,7 @@ def main() -> None:
     starting.add_argument("--only-estate", action="store_true", help="without Muster")
     plain = {
         "stop": "end everything",
+        "adopt": "learn of what SAM itself deployed on `start --only-estate`",
         "status": "what runs",
         "alarm": "raise the plan's alarm",
         "run": "start the failover by hand",
@@ -278,7 +289,9 @@ def main() -> None:
     state = directory.read()
     if not state:
         raise SystemExit("no stack is there: make local")
-    if given.command == "status":
+    if given.command == "adopt":
+        adopt(directory, operate.account_of(state))
+    elif given.command == "status":
         print(json.dumps(operate.control(state, "/state"), indent=2))
     elif given.command in ("dark", "light"):
         operate.control(state, f"/{given.command}", {"region": operate.region_of(state, given.region)})
