@@ -53,6 +53,7 @@ format: ## Checks the formatting
 .PHONY: lint
 lint: ## Clippy, with warnings denied
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- --deny warnings
+	$(CARGO) clippy --locked --workspace --all-features --test end_to_end -- --deny warnings
 
 .PHONY: isolated
 isolated: ## The bytes of a rehearsal do not depend on how it was built

@@ -2,6 +2,8 @@
 //!
 //! Each test has a stack of its own, in a directory of its own, and ends it. IAM is enforced: every function runs under its own role.
 #![allow(clippy::unwrap_used)] // also in the functions that tests share
+#![allow(clippy::disallowed_methods, reason = "real processes are waited for in real time")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what took how long, and the emulators' log, belong to a test's output")]
 
 mod beside_the_rehearsal;
 mod ends;

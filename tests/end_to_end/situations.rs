@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use muster_actions::samples_of_lag;
 use muster_core::ports::{Answer, Decisions, Notes, Question, Reading, Sample, Samples};
 use muster_core::{Clock, Duration, Run};
 use serde_json::{Value, json};
@@ -153,11 +154,14 @@ async fn an_outage_was_seen(stack: &Stack, run: &Run) {
     let since = now.before(Duration::from_mins(1));
     let sample = |at, source: &str, reading| Sample { at, vantage: plan.regions.witness.clone(), source: source.into(), reading };
     let failing = |at, source| sample(at, source, Reading::Failing { why: "no answer".into() });
-    let mut samples = vec![sample(since.before(Duration::from_secs(30)), "portal-db", Reading::Lag { lag: Duration::from_millis(200) })];
+    let lags = [("portal-db".into(), Duration::from_millis(200))].into();
+    let lag = sample(since.before(Duration::from_secs(30)), "replica-lag", Reading::Lags { lags });
+    let mut samples = Vec::new();
     for source in &plan.triggers.confirm.of {
         samples.extend([since, now].map(|at| failing(at, source.name().as_str())));
     }
     stack.aws.put_samples(plan.service.as_str(), &samples).await.unwrap();
+    stack.aws.put_samples(&samples_of_lag(plan.service.as_str()), &[lag]).await.unwrap();
     stack.aws.note_once(&run.id.0, "outageSince", &json!(since)).await.unwrap();
 }
 

@@ -17,7 +17,7 @@ use muster_plan::Plan;
 use serde_json::{Value, json};
 
 /// A run takes one or two minutes; ten times as long is a failure.
-const PATIENCE: Duration = Duration::from_mins(8);
+const PATIENCE: Duration = Duration::from_secs(8 * 60);
 
 /// A stack's directory. Dropping it ends every process that was started and removes the files, even where the start failed half-way.
 struct Directory(PathBuf);

@@ -76,7 +76,7 @@ where
     }
     let mut debts = promoted(world, plan, debts).await?;
     // The newest run first: a debt that outlives its run is worked off under the service's present epoch.
-    debts.sort_by(|(_, one), (_, other)| other.since.cmp(&one.since));
+    debts.sort_by_key(|(_, debt)| std::cmp::Reverse(debt.since));
     let Some((_, newest)) = debts.first() else { return Ok((0, 0)) };
     let run = Run { epoch: lane.epoch, ..newest.run.clone() };
     world.journal().belongs_to(began, &run);

@@ -72,7 +72,7 @@ impl SampledLags {
 pub(crate) const LOOKED_BACK: Duration = Duration::from_mins(15);
 
 /// Under this name the lags of a service's replicas are sampled: apart from what confirms an outage, which is read every few seconds.
-pub(crate) fn samples_of_lag(service: &str) -> String {
+pub fn samples_of_lag(service: &str) -> String {
     format!("{service}/lag")
 }
 

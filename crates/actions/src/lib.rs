@@ -55,6 +55,7 @@ pub use fence_returned::{FENCE_RETURNED, fence_returned};
 pub use flip_dns::{FLIP_DNS, flip_dns};
 pub use hold::{HOLD, hold};
 pub use janitor::{JANITOR, janitor};
+pub use lag::samples_of_lag;
 pub use notify::{NOTIFY, notify};
 pub use open_run::{LONGEST_FUNCTION, OPEN_RUN, open_run};
 pub use preflight::{PREFLIGHT, preflight};

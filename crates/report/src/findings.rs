@@ -136,11 +136,9 @@ pub(crate) fn conclude(plan: &Plan, closed_at: Timestamp, scan: &Scan<'_>, repor
             Evidence::Asked { question, heard_by, .. } if heard_by.is_empty() => {
                 issues.push(issue(Severity::Medium, "decision", format!("nobody could hear the question {question}: no channel had accepted it")));
             }
-            Evidence::Preflight { subject, seen, ready: false } => {
-                if !in_the_end_ready.contains(subject.as_str()) {
-                    issues.push(issue(Severity::Medium, "preflight", format!("{subject} was not ready: {seen}")));
-                    updates.push(format!("Provision {subject} in the standby region before the next run, and check it in the preflight."));
-                }
+            Evidence::Preflight { subject, seen, ready: false } if !in_the_end_ready.contains(subject.as_str()) => {
+                issues.push(issue(Severity::Medium, "preflight", format!("{subject} was not ready: {seen}")));
+                updates.push(format!("Provision {subject} in the standby region before the next run, and check it in the preflight."));
             }
             Evidence::Accepted { risk, standing: false } => {
                 let (risk, by, _) = crate::timeline::risk_in_words(risk);

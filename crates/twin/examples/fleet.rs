@@ -57,11 +57,7 @@ fn rehearse(databases: usize) -> Row {
         Event::Evidence { at, evidence: Evidence::Decided { question, .. }, .. } if question == "failover" => decided = Some(at),
         Event::Phase { at, state, .. } if &*state == "FlipDns" => verified = verified.or(Some(at)),
         Event::Call { at, operation: "rds:PromoteReadReplica", fault: None, .. } => promoted = Some(at),
-        Event::Evidence { at, evidence: Evidence::TrafficMoved { record, .. }, .. } => {
-            if names.insert(record) {
-                moved = Some(at);
-            }
-        }
+        Event::Evidence { at, evidence: Evidence::TrafficMoved { record, .. }, .. } if names.insert(record.clone()) => moved = Some(at),
         _ => {}
     });
     let cpu = cpu() - before;

@@ -41,6 +41,9 @@ impl View {
     }
 }
 
+/// A sample's instant, vantage and source.
+type SampleKey = (Timestamp, Region, Arc<str>);
+
 /// Everything that Muster remembers.
 #[derive(Clone, Debug)]
 pub struct Memory {
@@ -52,8 +55,8 @@ pub struct Memory {
     pub raised_at: BTreeMap<(Arc<str>, Lane), Timestamp>,
     /// Questions, by run and name, in the order in which they were put.
     pub questions: BTreeMap<(RunId, Arc<str>), Question>,
-    /// Samples by what they are kept under, and by instant, vantage and source: oldest first.
-    pub samples: BTreeMap<Arc<str>, BTreeMap<(Timestamp, Region, Arc<str>), Sample>>,
+    /// Samples, by what they are kept under: oldest first.
+    pub samples: BTreeMap<Arc<str>, BTreeMap<SampleKey, Sample>>,
     /// How each source looks by those of its samples that saw anything.
     views: BTreeMap<Arc<str>, View>,
     /// Notes, by scope and name.
@@ -191,7 +194,7 @@ impl Memory {
 
     /// The samples since an instant, oldest first.
     pub fn samples_since(&self, service: &str, since: Timestamp) -> Vec<Sample> {
-        let recent = |(at, ..): &(Timestamp, Region, Arc<str>)| *at >= since;
+        let recent = |(at, ..): &SampleKey| *at >= since;
         let kept = self.samples.get(service).into_iter().flat_map(|kept| kept.iter().rev().take_while(|(key, _)| recent(key)));
         let mut samples: Vec<Sample> = kept.map(|(_, sample)| sample.clone()).collect();
         samples.reverse();
@@ -238,7 +241,7 @@ mod tests {
     /// What [`Memory::failing_since`] means, told by a look at every sample.
     fn by_looking_at_all(memory: &Memory, source: &str, span: Duration) -> Option<Timestamp> {
         let sees = |sample: &&Sample| *sample.source == *source && matches!(sample.reading, Reading::Healthy | Reading::Failing { .. });
-        let newest_first = || memory.samples.iter().rev().filter(sees);
+        let newest_first = || memory.samples.values().flat_map(BTreeMap::values).rev().filter(sees);
         let newest = newest_first().next()?.at;
         let first = newest_first().take_while(|sample| matches!(sample.reading, Reading::Failing { .. })).last()?.at;
         (newest.since(first) >= span).then_some(first)
@@ -258,11 +261,11 @@ mod tests {
                 let reading = match drawn("reading", 8) {
                     0 => Reading::Healthy,
                     1 => Reading::Blind { why: "no network".into() },
-                    2 => Reading::Lag { lag: Duration::ZERO },
+                    2 => Reading::Lags { lags: BTreeMap::new() },
                     _ => Reading::Failing { why: "503".into() },
                 };
                 let source = if drawn("source", 2) == 0 { "near" } else { "far" };
-                memory.put_samples(&[Sample { at, vantage: plan.regions.standby.clone(), source: source.into(), reading }]);
+                memory.put_samples("service", &[Sample { at, vantage: plan.regions.standby.clone(), source: source.into(), reading }]);
                 for source in ["near", "far"] {
                     let span = Duration::from_millis(drawn("span", 400_000));
                     let since = memory.failing_since(source, span);
