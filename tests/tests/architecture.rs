@@ -22,8 +22,8 @@ fn tree(package: &str) -> BTreeSet<String> {
 /// The features of every package, by its name and version.
 fn features(edges: &str, packages: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
     let mut all = BTreeMap::<_, BTreeSet<_>>::new();
-    for line in cargo_tree(edges, "{p}|{f}", packages).lines() {
-        let (package, features) = line.trim_end_matches(" (*)").split_once('|').unwrap();
+    // Between the packages of a workspace there are empty lines, and headings of the kinds of edges.
+    for (package, features) in cargo_tree(edges, "{p}|{f}", packages).lines().filter_map(|line| line.trim_end_matches(" (*)").split_once('|')) {
         let name = package.split(' ').take(2).collect::<Vec<_>>().join(" ");
         all.entry(name).or_default().extend(features.split(',').filter(|feature| !feature.is_empty()).map(str::to_owned));
     }

@@ -100,7 +100,7 @@ fn a_file_that_is_too_large_is_refused_before_it_is_read() {
     let loaded = load("huge.yaml", source.as_bytes());
     assert_eq!(loaded.diagnostics.len(), 1);
     insta::assert_snapshot!(render(&loaded.diagnostics, "huge.yaml", &source, false), @r"
-    error[too-large]: huge.yaml has 1048577 bytes, and a plan at most 1048576
+    error[too-large]: huge.yaml has 4194305 bytes, and a plan at most 4194304
     --> huge.yaml
      = help: one plan describes one service: split it, or look whether this is a plan at all
 
