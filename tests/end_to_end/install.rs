@@ -198,7 +198,7 @@ fn run(stack: &mut Stack, copy: &Copy, command: &str) {
         stack.lose_the_primary();
     }
     if command.contains("answer-question") {
-        wait_for(stack.is_asked(&format!("{}.region-failover.1  failover", stack.text("/service"))));
+        wait_for(stack.is_asked("failover"));
     }
     let said = copy.run(&answered);
     if command.starts_with("aws cloudformation describe-stacks") {

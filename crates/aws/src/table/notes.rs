@@ -9,7 +9,7 @@ use muster_core::{CallError, CallFault};
 use serde_json::Value;
 
 use super::{Item, Key, Wanted, fits, json, read_text, read_value};
-use crate::{Aws, Failed, Target, classify};
+use crate::{Aws, Failed, Target};
 
 fn key(scope: &str, name: &str) -> Key {
     Key::new(format!("notes/{scope}"), name)
@@ -45,11 +45,11 @@ impl<X> Notes for Aws<X> {
     }
 
     async fn note(&self, scope: &str, name: &str, value: &Value) -> Result<(), CallError> {
-        let key = key(scope, name);
         if value.is_null() {
-            let delete = self.dynamodb(self.home()).delete_item().table_name(&self.settings().table).set_key(Some(key.item()));
-            return self.books(self.at("dynamodb:DeleteItem", &key), async { delete.send().await.map_err(classify) }).await.map(drop);
+            // As in a batch: so a role needs one permission to remove notes, and not two.
+            return self.note_all(&[Note { scope: scope.into(), name: name.into(), value: Value::Null }]).await;
         }
+        let key = key(scope, name);
         let item = write(&key, value).map_err(|failed| self.at("dynamodb:PutItem", &key).failed(failed))?;
         self.put(&key, item).await
     }

@@ -254,7 +254,7 @@ async fn a_note_is_written_once_overwritten_or_removed() {
     notes.note("scope", "name", &json!({ "a": 1 })).await.unwrap();
     notes.note("scope", "name", &Value::Null).await.unwrap();
     let sent = wire.sent();
-    assert_eq!(sent.iter().map(Sent::operation).collect::<Vec<_>>(), ["PutItem", "PutItem", "DeleteItem"]);
+    assert_eq!(sent.iter().map(Sent::operation).collect::<Vec<_>>(), ["PutItem", "PutItem", "BatchWriteItem"]);
     assert_eq!(sent[1].json().get("ConditionExpression"), None);
     assert_eq!(sent[1].json()["Item"], json!({ "pk": { "S": "notes/scope" }, "sk": { "S": "name" }, "value": { "S": "{\"a\":1}" } }));
     assert_eq!(sent[2].json()["Key"], json!({ "pk": { "S": "notes/scope" }, "sk": { "S": "name" } }));
