@@ -131,7 +131,7 @@ STACK_TARGET ?= $(CURDIR)/target/local
 STACK_CARGO = CARGO_TARGET_DIR=$(STACK_TARGET) CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_STRIP=true $(CARGO)
 
 .PHONY: local
-local: $(BIN)/aws/python stack-binaries postgresql ## Starts AWS on this machine, with Muster deployed and a service to protect (ARGS="--plan veto")
+local: $(BIN)/aws/python stack-binaries servers ## Starts AWS on this machine, with Muster deployed and a service to protect (ARGS="--plan veto")
 	@$(STACK) start --target $(STACK_TARGET)/debug $(ARGS)
 
 .PHONY: local-stop
@@ -142,21 +142,22 @@ END_TO_END = MUSTER_STACK_PYTHON=$(BIN)/aws/bin/python MUSTER_STACK_TARGET=$(STA
 	$(STACK_CARGO) test --locked --workspace --all-features --test end_to_end --
 
 .PHONY: end-to-end
-end-to-end: $(BIN)/aws/python $(BIN)/aws-cli/python $(LINT)/python stack-binaries postgresql ## The real templates and binaries on the local stack, under faults
+end-to-end: $(BIN)/aws/python $(BIN)/aws-cli/python $(LINT)/python stack-binaries servers ## The real templates and binaries on the local stack, under faults
 	MUSTER_INSTALL_COMPILES=no $(END_TO_END) --test-threads 4
 
 .PHONY: soak-policies
-soak-policies: $(BIN)/aws/python stack-binaries postgresql ## Takes each part of each policy away and sees it missed
+soak-policies: $(BIN)/aws/python stack-binaries servers ## Takes each part of each policy away and sees it missed
 	$(END_TO_END) --ignored policies::
 
 .PHONY: soak-install
-soak-install: $(BIN)/aws/python $(BIN)/aws-cli/python $(LINT)/python $(BIN)/packaging stack-binaries postgresql ## Every command of docs/install.md, with all that it compiles
+soak-install: $(BIN)/aws/python $(BIN)/aws-cli/python $(LINT)/python $(BIN)/packaging stack-binaries servers ## Every command of docs/install.md, with all that it compiles
 	MUSTER_INSTALL_COMPILES=yes $(END_TO_END) --nocapture install::
 
-# The data checks are made on a real server. Debian's package is installed where it is missing and may be.
-.PHONY: postgresql
-postgresql:
+# The checks of data and caches are made on real servers. Debian's packages are installed where they are missing and may be.
+.PHONY: servers
+servers:
 	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet postgresql; } || { echo "PostgreSQL's server is missing: apt-get install postgresql" >&2; exit 1; }
+	@command -v redis-server > /dev/null || { [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet --no-install-recommends redis-server; } || { echo "Redis's server is missing: apt-get install redis-server" >&2; exit 1; }
 
 .PHONY: stack-binaries
 stack-binaries:

@@ -19,6 +19,7 @@ from ministack import app
 
 import application
 import authorisation
+import caches
 import clients
 import control
 import databases
@@ -154,6 +155,7 @@ def main() -> None:
         app.SERVICE_HANDLERS[service] = _forward
     world = World(configuration)
     patches.run_instances_on(world.servers, set(configuration["quarantine"]))
+    patches.run_groups_on([caches.Server(**server) for server in configuration["caches"]])
     for global_datastore in configuration["globalDatastores"]:
         patches.create_global_datastore(global_datastore["id"], tuple(global_datastore["primary"]), tuple(global_datastore["secondary"]))
     for server in (names.serve(configuration["dns"]), control.serve(configuration["control"], world.state, world.darken, world.lighten)):

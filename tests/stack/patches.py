@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import caches
 import databases
 from ministack.core import responses
 from ministack.services import cloudwatch, dynamodb, eventbridge, lambda_svc, s3, stepfunctions
@@ -19,6 +20,7 @@ from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
 from moto.ec2.models import launch_templates
 from moto.ec2.responses import launch_templates as launch_template_responses
+from moto.elasticache import models as elasticache
 from moto.elasticache.responses import ElastiCacheResponse
 from moto.rds import models as rds
 from moto.rds.exceptions import RDSClientError
@@ -129,6 +131,33 @@ def _reboot(database: Any) -> None:
     if server is not None and databases.is_running(server):
         databases.restart(server)
     database.status = "available"
+
+
+# ElastiCache: replication groups that are real servers
+
+#: replication group -> the server that it is
+_caches: dict[str, caches.Server] = {}
+
+
+def run_groups_on(servers: list[caches.Server]) -> None:
+    """The replication groups of these names are these servers."""
+    _caches.update({server.group: server for server in servers})
+
+
+def _replication_groups() -> None:
+    backend: Any = elasticache.ElastiCacheBackend
+    created = backend.create_replication_group
+
+    # The endpoint is where the server listens. (moto makes up a name that nobody answers to.)
+    def create_replication_group(self: Any, **named: Any) -> Any:
+        group = created(self, **named)
+        server = _caches.get(named["replication_group_id"])
+        if server is not None:
+            for nodes in group.node_groups:
+                nodes["primary_endpoint"] = {"address": server.address, "port": server.port}
+        return group
+
+    backend.create_replication_group = create_replication_group
 
 
 # ElastiCache: global datastores, which moto has not
@@ -517,5 +546,5 @@ def _template_properties() -> None:
 
 def apply() -> None:
     """All of them. Once, before the first request."""
-    for patch in (_rds, _global_datastores, _route53, _launch_templates, _quotas, _alarms, _step_functions, _template_properties):
+    for patch in (_rds, _replication_groups, _global_datastores, _route53, _launch_templates, _quotas, _alarms, _step_functions, _template_properties):
         patch()

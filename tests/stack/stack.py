@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+import caches
 import databases
 import deploy
 import estate
@@ -40,7 +41,7 @@ def start(directory: Directory, variant: str, target: pathlib.Path, waits: float
     root = pathlib.Path(tempfile.mkdtemp(prefix="muster-stack-"))
     root.chmod(0o755)
     ports = {name: free_port("127.0.0.1") for name in ("gateway", "control", "dns")}
-    ports |= {name: free_port(*ADDRESSES.values()) for name in ("application", "database")}
+    ports |= {name: free_port(*ADDRESSES.values()) for name in ("application", "database", "cache")}
     variables = {
         **{f"{role.upper()}_APP": f"http://{name}:{ports['application']}" for role, name in NAMES.items()},
         "PUBLIC_NAME": NAMES["public"],
@@ -61,10 +62,14 @@ def start(directory: Directory, variant: str, target: pathlib.Path, waits: float
     directory.write(servers=[primary.as_json()])
     standby = databases.replicate(root, primary, plan["databases"][0]["standby"]["id"], regions["standby"], ADDRESSES["standby"])
     directory.write(servers=[primary.as_json(), standby.as_json()])
+    caching = plan["caches"][0]["standby"]["id"]
+    cache = caches.start(root, caching, regions["standby"], ADDRESSES["standby"], ports["cache"])
+    directory.write(caches=[cache.as_json()])
     say(began, f"PostgreSQL: {primary.instance} on {primary.address}, its replica {standby.instance} on {standby.address}, port {primary.port}")
+    say(began, f"Redis: {cache.group} on {cache.address}, port {cache.port}")
 
     account = Account(f"http://127.0.0.1:{ports['gateway']}")
-    emulate(directory, root, ports, plan, [primary, standby], account, waits)
+    emulate(directory, root, ports, plan, [primary, standby], [cache], account, waits)
     directory.write(endpoint=account.endpoint, control=f"http://127.0.0.1:{ports['control']}", dns=f"127.0.0.1:{ports['dns']}")
     say(began, f"AWS: {account.endpoint}")
 
@@ -99,7 +104,14 @@ def say(began: float, what: str) -> None:
 
 
 def emulate(
-    directory: Directory, root: pathlib.Path, ports: dict[str, int], plan: dict[str, Any], servers: list[databases.Server], account: Account, waits: float
+    directory: Directory,
+    root: pathlib.Path,
+    ports: dict[str, int],
+    plan: dict[str, Any],
+    servers: list[databases.Server],
+    groups: list[caches.Server],
+    account: Account,
+    waits: float,
 ) -> None:
     """Starts the process that is AWS, and waits until it answers."""
     regions = plan["regions"]
@@ -112,6 +124,7 @@ def emulate(
         "publicName": NAMES["public"],
         "regions": [regions[role] for role in ("primary", "standby", "witness")],
         "servers": [server.as_json() for server in servers],
+        "caches": [group.as_json() for group in groups],
         "quarantine": [database["fence"]["securityGroup"] for database in plan["databases"]],
         "applications": [
             {"address": ADDRESSES[role], "port": ports["application"], "region": regions[role], "group": serving[role]["group"], "parameter": parameter}
@@ -201,6 +214,8 @@ def stop(directory: Directory) -> None:
         end(state["emulator"], str(HERE / "emulator.py"))
     for server in state.get("servers", []):
         databases.stop(databases.Server(**server))
+    for cache in state.get("caches", []):
+        end(cache["process"], caches.SERVER)
     shutil.rmtree(state["root"], ignore_errors=True)
     directory.remove()
     print("ended, and removed")

@@ -6,6 +6,7 @@ mod acceptance;
 mod answer_question;
 mod batch;
 mod budget;
+mod cache_checks;
 mod close_run;
 mod confirm_outage;
 mod failover_cache;
@@ -38,8 +39,8 @@ mod verify_health;
 use std::sync::Arc;
 
 use muster_core::ports::{
-    Alarms, Channels, Control, Databases, Decisions, Dns, Executions, GlobalCaches, Http, Images, LaunchTemplates, Ledger, MetricWriter, Metrics, Notes,
-    Parameters, Plans, Quotas, Reports, Resolver, RunRegistry, Samples, ScalingGroups, Sql,
+    Alarms, Caches, Channels, Control, Databases, Decisions, Dns, Executions, GlobalCaches, Http, Images, LaunchTemplates, Ledger, MetricWriter, Metrics,
+    Notes, Parameters, Plans, Quotas, Reports, Resolver, RunRegistry, Samples, ScalingGroups, Sql,
 };
 use muster_core::{ActionError, Clock, Failure, Journaled, Progress, run_action as invoke, run_alone as invoke_alone};
 use muster_plan::Plan;
@@ -87,6 +88,7 @@ pub trait World:
     + Databases
     + Sql
     + GlobalCaches
+    + Caches
     + ScalingGroups
     + LaunchTemplates
     + Parameters

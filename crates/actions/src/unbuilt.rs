@@ -2,8 +2,8 @@
 //! anything is touched. Never found out in the middle.
 
 use muster_plan::{
-    BackgroundWorkload, Cache, CacheKind, CacheStandby, Check, Compute, Configuration, CustomStep, Database, DatabaseKind, DatabaseStandby, HttpCheck,
-    LagSource, Plan, Reference, RegionRole, Source, TrafficMethod, TrafficRecord,
+    BackgroundWorkload, Cache, CacheCheck, CacheKind, CacheStandby, Check, Compute, Configuration, CustomStep, Database, DatabaseKind, DatabaseStandby,
+    HttpCheck, LagSource, Plan, Reference, RegionRole, Source, TrafficMethod, TrafficRecord,
 };
 
 /// The flows that exist, by name.
@@ -69,7 +69,9 @@ fn reads_lag_in_database(database: &Database) -> bool {
 
 fn of_cache(cache: &Cache) -> Option<&'static str> {
     match (&cache.kind, &cache.standby) {
-        (CacheKind::ReplicationGroup, CacheStandby::GlobalDatastore { .. } | CacheStandby::Independent { .. }) => None,
+        (CacheKind::ReplicationGroup, CacheStandby::GlobalDatastore { .. } | CacheStandby::Independent { .. }) => {
+            cache.checks.iter().any(|check| matches!(check, CacheCheck::KeyCount { .. })).then_some("counting the keys of a cache")
+        }
         (_, CacheStandby::Snapshot { .. }) => Some("restoring a cache from a snapshot"),
         _ => Some("verifying what is recovered by other means"),
     }

@@ -1,18 +1,20 @@
-//! Asks the new primaries the plan's questions about their data, before anybody trusts them.
+//! Asks the new primaries the plan's questions about their data, and the caches whether they answer, before anybody trusts them.
 //!
 //! Converges: reads only; a check that fails is asked again until its patience ends, one that has passed is not, and what one invocation has no time
 //!            for the next one goes on with.
 //! Refuses:   data that does not answer as the plan wants.
 //! Leaves behind on failure: nothing.
-//! AWS: rds:DescribeDBInstances, secretsmanager:GetSecretValue, and SQL inside the VPC (standby region).
+//! AWS: rds:DescribeDBInstances, elasticache:DescribeReplicationGroups, secretsmanager:GetSecretValue, and SQL and PING inside the VPC (standby
+//!      region).
 
 use futures::{StreamExt, stream};
-use muster_core::ports::{DatabaseRole, Databases, Notes, Sql, SqlTarget};
+use muster_core::ports::{Caches, DatabaseRole, Databases, Notes, Sql, SqlTarget};
 use muster_core::{Action, ActionError, CallError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Progress, Timestamp};
 use muster_plan::{Database, Plan, Scalar, SqlCheck};
 use serde::Deserialize;
 
 use crate::batch::{Batch, Pace};
+use crate::cache_checks::{check_caches, has_cache_checks};
 use crate::fence_database::sql_target;
 use crate::notes::Settled;
 
@@ -29,7 +31,7 @@ const SIDE_BY_SIDE: usize = 50;
 /// So long into an invocation no further check is begun: the next one goes on with the rest. A query takes a few seconds at most.
 const ASKING: Duration = Duration::from_secs(30);
 /// A database that was just promoted may need a moment; data that is wrong stays wrong.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Whether an answer is what the plan wants; the error says what was wanted.
 fn decide(check: &SqlCheck, answer: Option<&str>, took: Duration) -> Result<(), String> {
@@ -84,24 +86,45 @@ fn wanted(check: &SqlCheck) -> String {
     if parts.is_empty() { "an answer".to_owned() } else { parts.join(", ") }
 }
 
-/// Runs every data check of every promoted database. Called twice, it asks again and changes nothing.
+/// Runs every data check of every promoted database, and every check of a cache. Called twice, it asks again and changes nothing.
 ///
 /// # Errors
 /// `Refused` names every check that fails.
 pub async fn verify_data<W>(_: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
 where
-    W: Clock + Databases + Sql + Notes,
+    W: Clock + Databases + Sql + Caches + Notes,
 {
     let standby = &cx.plan.regions.standby;
     let databases: Vec<(&Database, DatabaseId)> = cx.plan.replica_databases().map(|(database, id)| (database, DatabaseId::new(standby, id))).collect();
+    if databases.is_empty() && !has_cache_checks(cx.plan) {
+        return Ok(Progress::done("the plan has neither a database nor a cache to check"));
+    }
+    let mut settled = Settled::read(world, cx, "checks").await?;
+    let mut batch = Batch::default();
+    check_databases(world, cx, &databases, &mut settled, &mut batch).await?;
+    check_caches(world, cx, &mut settled, &mut batch).await;
+    settled.keep(world, cx.run).await?;
+    batch.into_progress(world.now(), cx, Pace::Soon, "sound")
+}
+
+/// Asks every question that has not been answered as wanted yet, and for which this invocation has the time.
+async fn check_databases<W>(
+    world: &W,
+    cx: &Context<'_, Plan>,
+    databases: &[(&Database, DatabaseId)],
+    settled: &mut Settled,
+    batch: &mut Batch,
+) -> Result<(), ActionError>
+where
+    W: Clock + Databases + Sql,
+{
     if databases.is_empty() {
-        return Ok(Progress::done("the plan has no database to check"));
+        return Ok(());
     }
     let ids: Vec<DatabaseId> = databases.iter().map(|(_, id)| id.clone()).collect();
-    let states = world.describe_databases(standby, &ids).await?;
-    let mut settled = Settled::read(world, cx, "checks").await?;
-    let (mut batch, mut asked, mut not_asked) = (Batch::default(), Vec::new(), Vec::new());
-    for (database, id) in &databases {
+    let states = world.describe_databases(&cx.plan.regions.standby, &ids).await?;
+    let (mut asked, mut not_asked) = (Vec::new(), Vec::new());
+    for (database, id) in databases {
         let target = states.get(id).filter(|state| state.role == DatabaseRole::Primary).and_then(|state| sql_target(database, id, state));
         let Some(target) = target else {
             batch.refused(Finding::new(id, "it is no primary", "a promoted database", "promote it, then answer `retry`"));
@@ -124,7 +147,7 @@ where
     for ((database, check, name, _), answer) in asked.into_iter().zip(answers) {
         match answer {
             Some(answer) => {
-                if verify(world.now(), cx, database, check, answer, &mut batch) {
+                if verify(world.now(), cx, database, check, answer, batch) {
                     settled.add(name);
                 }
             }
@@ -137,8 +160,7 @@ where
         // Where nothing gets on any more, those that stand in the way are reported first.
         if settled.has_grown() { batch.queued(&database.name, why) } else { batch.pending(&database.name, why) }
     }
-    settled.keep(world, cx.run).await?;
-    batch.into_progress(world.now(), cx, Pace::Soon, "sound")
+    Ok(())
 }
 
 /// What a check answered, and how long it took.

@@ -1,10 +1,12 @@
-//! ElastiCache global datastores.
+//! ElastiCache: global datastores, and the servers behind them.
+
+mod ping;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_elasticache::types::{GlobalReplicationGroup, ReplicationGroup};
-use muster_core::ports::{Control, GlobalCacheState, GlobalCaches, GlobalMember, Ledger};
+use muster_core::ports::{CacheEndpoint, Caches, Control, GlobalCacheState, GlobalCaches, GlobalMember, Ledger};
 use muster_core::{CallError, CallFault, Region};
 
 use crate::{Aws, Target, classify};
@@ -32,7 +34,7 @@ where
             }
         }
         for member in states.values_mut().flat_map(|state: &mut GlobalCacheState| &mut state.members).filter(|member| member.region == *region) {
-            member.endpoint = self.cache_endpoint(region, &member.group).await?;
+            member.endpoint = self.cache_endpoint(region, &member.group).await?.map(|endpoint| endpoint.host);
         }
         Ok(states)
     }
@@ -49,9 +51,34 @@ where
     }
 }
 
+impl<X> Caches for Aws<X>
+where
+    Self: Control + Ledger,
+{
+    async fn describe_caches(&self, region: &Region, groups: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, CacheEndpoint>, CallError> {
+        let mut found = BTreeMap::new();
+        // The call takes one id or none. A service has few caches, and the account may have many.
+        for group in groups {
+            if let Some(endpoint) = self.cache_endpoint(region, group).await? {
+                found.insert(group.clone(), endpoint);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn ping_cache(&self, region: &Region, endpoint: &CacheEndpoint, credentials: Option<&str>) -> Result<(), CallError> {
+        let token = match credentials {
+            Some(secret) => Some(self.secret(secret, ping::Token::read).await?),
+            None => None,
+        };
+        let target = Target::data("cache:Ping", region, format!("{}:{}", endpoint.host, endpoint.port));
+        self.read(target, ping::ping(endpoint, token)).await
+    }
+}
+
 impl<X> Aws<X> {
-    /// The host of a region's own cluster: no other region's API tells it.
-    async fn cache_endpoint(&self, region: &Region, group: &str) -> Result<Option<Arc<str>>, CallError> {
+    /// Where a region's own cluster serves: no other region's API tells it.
+    async fn cache_endpoint(&self, region: &Region, group: &str) -> Result<Option<CacheEndpoint>, CallError> {
         let request = self.elasticache(region).describe_replication_groups().replication_group_id(group);
         let target = Target::control("elasticache:DescribeReplicationGroups", region, group);
         match self.read(target, async { request.send().await.map_err(classify) }).await {
@@ -78,9 +105,14 @@ fn described(group: &GlobalReplicationGroup) -> GlobalCacheState {
 }
 
 /// With cluster mode on, clients ask the configuration endpoint; with it off, they write to the one node group's primary.
-fn endpoint_of(group: &ReplicationGroup) -> Option<Arc<str>> {
+fn endpoint_of(group: &ReplicationGroup) -> Option<CacheEndpoint> {
     let primary = || group.node_groups().first().and_then(|nodes| nodes.primary_endpoint());
-    Some(group.configuration_endpoint().or_else(primary)?.address()?.into())
+    let endpoint = group.configuration_endpoint().or_else(primary)?;
+    Some(CacheEndpoint {
+        host: endpoint.address()?.into(),
+        port: endpoint.port().and_then(|port| port.try_into().ok())?,
+        encrypted: group.transit_encryption_enabled().unwrap_or(false),
+    })
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod plug_in;
 mod reports;
 mod resolver;
 mod scaling;
+mod secrets;
 mod settings;
 mod sql;
 mod table;

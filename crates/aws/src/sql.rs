@@ -12,13 +12,13 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use muster_core::ports::{Control, Ledger, Sql, SqlTarget, WriteAttempt};
-use muster_core::{CallError, CallFault, Region};
+use muster_core::{CallError, CallFault};
 use serde::Deserialize;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
 use crate::clients::CONNECT;
-use crate::{Aws, Failed, Target, classify};
+use crate::{Aws, Failed, Target};
 
 /// Everything of one call: name, connection, TLS, sign-in, statement.
 const BUDGET: Duration = Duration::from_secs(3);
@@ -123,27 +123,14 @@ struct Credentials {
 }
 
 impl<X> Aws<X> {
-    /// The target's credentials, read afresh each time: a secret rotates.
+    /// The target's credentials.
     async fn credentials(&self, calling: &Target, target: &SqlTarget) -> Result<Credentials, CallError> {
         let Some(secret) = target.credentials.as_deref() else {
             return Err(calling.failed(Failed::new(CallFault::Rejected, "the plan names no credentials for it")));
         };
-        let region = region_of(secret).unwrap_or_else(|| self.home().clone());
-        let request = self.secretsmanager(&region).get_secret_value().secret_id(secret);
-        let reading = Target::data("secretsmanager:GetSecretValue", &region, secret);
-        self.read(reading, async {
-            let answer = request.send().await.map_err(classify)?;
-            let unreadable = || Failed::new(CallFault::Rejected, "it is no JSON text with the keys `username` and `password`");
-            // The parser's own error would quote what it read.
-            serde_json::from_str(answer.secret_string().unwrap_or_default()).map_err(|_| unreadable())
-        })
-        .await
+        // The parser's own error would quote what it read.
+        self.secret(secret, |text| serde_json::from_str(text).map_err(|_| "it is no JSON text with the keys `username` and `password`")).await
     }
-}
-
-/// The region in a secret's ARN: arn:partition:secretsmanager:region:account:secret:name.
-fn region_of(secret: &str) -> Option<Region> {
-    secret.strip_prefix("arn:")?.split(':').nth(2)?.parse().ok()
 }
 
 /// Connects, lets `work` speak with the server, and says how it failed.

@@ -46,6 +46,14 @@ impl Cache {
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(6379)
     }
+
+    /// The replication group that serves the standby region, where Muster does not make one.
+    pub fn standby_group(&self) -> Option<&str> {
+        match &self.standby {
+            CacheStandby::GlobalDatastore { id, .. } | CacheStandby::Independent { id } => Some(id),
+            CacheStandby::Snapshot { .. } | CacheStandby::External { .. } => None,
+        }
+    }
 }
 
 /// What kind of cache it is.

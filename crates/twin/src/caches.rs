@@ -2,7 +2,7 @@
 //! their own, and not towards the success of requests.
 //!
 //! Modelled: a hit rate that is low when clients come to a cache that does not know them, or that was failed over under
-//! them, and rises for some minutes. Not modelled: keys, sizes, warming by requests of Muster's own.
+//! them, and rises for some minutes. Not modelled: keys, sizes, warming by requests of Muster's own; a cache that does not answer.
 
 use std::sync::Arc;
 
@@ -19,6 +19,11 @@ const WARMING: Duration = Duration::from_mins(6);
 /// The hit rate of a cache that clients have used for so long, in thousandths of a per cent: never above a hundred.
 pub(crate) fn hit_rate(used_for: Duration) -> u64 {
     COLD + (WARM - COLD) * used_for.min(WARMING).as_millis() / WARMING.as_millis()
+}
+
+/// The host that clients of a region know a replication group by.
+pub(crate) fn host(group: &str, region: &Region) -> Arc<str> {
+    format!("{group}.{region}.cache.amazonaws.com").into()
 }
 
 /// One global datastore with a cluster in either region.
@@ -46,7 +51,7 @@ impl GlobalCache {
             group: group.into(),
             primary,
             available: true,
-            endpoint: Some(format!("{group}.{region}.cache.amazonaws.com").into()),
+            endpoint: Some(host(group, region)),
         };
         GlobalCache {
             component: component.into(),

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use muster_core::ports::GlobalCaches;
+use muster_core::ports::{CacheEndpoint, Caches, GlobalCaches};
 use muster_core::{CallFault, Region};
 
 use crate::estate::{REFUSALS, calls, estate, form, xml, xml_error};
@@ -126,4 +126,15 @@ async fn every_refusal_of_elasticache_is_told_apart() {
 async fn a_failover_whose_answer_is_lost_may_have_been_applied() {
     let (aws, _) = estate([None]);
     assert!(aws.failover_global_cache(&standby(), "ldgnf-cache", "cache-dr").await.unwrap_err().fault.is_ambiguous());
+}
+
+#[tokio::test]
+async fn a_cache_is_where_its_replication_group_says_and_absent_where_it_says_nothing() {
+    let serving = "<TransitEncryptionEnabled>true</TransitEncryptionEnabled><NodeGroups><NodeGroup><PrimaryEndpoint>\
+        <Address>cache-dr.abc.usw2.cache.amazonaws.com</Address><Port>6380</Port></PrimaryEndpoint></NodeGroup></NodeGroups>";
+    let (aws, _) = estate([group(serving), group("<Status>creating</Status>")]);
+    let groups: [Arc<str>; 2] = ["cache-dr".into(), "cache-new".into()];
+    let found = aws.describe_caches(&standby(), &groups).await.unwrap();
+    let wanted = CacheEndpoint { host: "cache-dr.abc.usw2.cache.amazonaws.com".into(), port: 6380, encrypted: true };
+    assert_eq!(found, [("cache-dr".into(), wanted)].into());
 }

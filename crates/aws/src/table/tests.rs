@@ -257,7 +257,8 @@ async fn a_note_is_written_once_overwritten_or_removed() {
     assert_eq!(sent.iter().map(Sent::operation).collect::<Vec<_>>(), ["PutItem", "PutItem", "BatchWriteItem"]);
     assert_eq!(sent[1].json().get("ConditionExpression"), None);
     assert_eq!(sent[1].json()["Item"], json!({ "pk": { "S": "notes/scope" }, "sk": { "S": "name" }, "value": { "S": "{\"a\":1}" } }));
-    assert_eq!(sent[2].json()["Key"], json!({ "pk": { "S": "notes/scope" }, "sk": { "S": "name" } }));
+    let removed = &sent[2].json()["RequestItems"]["table"][0]["DeleteRequest"]["Key"];
+    assert_eq!(*removed, json!({ "pk": { "S": "notes/scope" }, "sk": { "S": "name" } }));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Databases and caches.
+//! Databases.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -104,37 +104,4 @@ pub trait Sql {
 
     /// Ends every client session (`pg_terminate_backend`). Idempotent.
     async fn end_sessions(&self, target: &SqlTarget) -> Result<(), CallError>;
-}
-
-/// One region's cluster in a global datastore.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GlobalMember {
-    /// The cluster's region.
-    pub region: Region,
-    /// The replication group.
-    pub group: Arc<str>,
-    /// Whether it takes writes.
-    pub primary: bool,
-    /// Whether the cluster is `available`.
-    pub available: bool,
-    /// The host that clients of the region use; absent while the cluster is being created.
-    pub endpoint: Option<Arc<str>>,
-}
-
-/// An ElastiCache global datastore.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GlobalCacheState {
-    /// Whether the datastore is `available` or `primary-only`; otherwise it is modifying.
-    pub settled: bool,
-    /// Its clusters.
-    pub members: Vec<GlobalMember>,
-}
-
-/// ElastiCache global datastores.
-pub trait GlobalCaches {
-    /// The states of global datastores as seen from `region`; those that do not exist are absent.
-    async fn describe_global_caches(&self, region: &Region, ids: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, GlobalCacheState>, CallError>;
-
-    /// Starts making the cluster in `region` the primary (`FailoverGlobalReplicationGroup`). Read before repeating.
-    async fn failover_global_cache(&self, region: &Region, id: &str, group: &str) -> Result<(), CallError>;
 }

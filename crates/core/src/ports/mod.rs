@@ -10,14 +10,16 @@
 //!   appending to it would otherwise never end.
 #![allow(async_fn_in_trait)] // one thread per run or per Lambda: nobody needs Send here
 
+mod caches;
 mod compute;
 mod databases;
 mod people;
 mod state;
 mod traffic;
 
+pub use caches::{CacheEndpoint, Caches, GlobalCacheState, GlobalCaches, GlobalMember};
 pub use compute::{GroupSize, GroupState, Headroom, ImageState, Images, LaunchTemplateState, LaunchTemplates, Parameters, Quotas, ScalingGroups};
-pub use databases::{DatabaseRole, DatabaseState, DatabaseStatus, Databases, GlobalCacheState, GlobalCaches, GlobalMember, Sql, SqlTarget, WriteAttempt};
+pub use databases::{DatabaseRole, DatabaseState, DatabaseStatus, Databases, Sql, SqlTarget, WriteAttempt};
 pub use people::{Address, Channels, Message, Recipient};
 pub use state::{
     Answer, Closing, Control, ControlState, Decisions, ExecutionState, Executions, KillSwitch, LaneState, Ledger, Note, Notes, OpenRun, Plans, Question,

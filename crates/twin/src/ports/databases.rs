@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use muster_core::ports::{DatabaseState, Databases, GlobalCacheState, GlobalCaches};
+use muster_core::ports::{CacheEndpoint, Caches, DatabaseState, Databases, GlobalCacheState, GlobalCaches};
 use muster_core::{CallError, DatabaseId, Duration, Region};
 
+use crate::caches;
 use crate::changes::Change;
 use crate::databases::Phase;
-use crate::durations::{GLOBAL_CACHE, REBOOT, SECURITY_GROUPS};
+use crate::durations::{GLOBAL_CACHE, QUERY, REBOOT, SECURITY_GROUPS};
 use crate::estate::{Estate, quarantine_group};
-use crate::ports::{PAGE, control, in_pages, joined, missing, rejected};
+use crate::ports::{PAGE, control, data, in_pages, joined, missing, rejected};
 use crate::world::{Refusal, World};
 
 impl Databases for World {
@@ -60,6 +61,21 @@ impl GlobalCaches for World {
     async fn failover_global_cache(&self, region: &Region, id: &str, group: &str) -> Result<(), CallError> {
         let calling = control("elasticache:FailoverGlobalReplicationGroup", region, id).changing();
         self.mutate(calling, |estate| estate.failover_cache(region, id, group)).await
+    }
+}
+
+impl Caches for World {
+    async fn describe_caches(&self, region: &Region, groups: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, CacheEndpoint>, CallError> {
+        self.read(control("elasticache:DescribeReplicationGroups", region, joined(groups)), |estate, _| {
+            let serving = estate.plan.caches.iter().filter(|_| *region == estate.plan.regions.standby);
+            let serving = serving.filter_map(|cache| Some((groups.iter().find(|group| cache.standby_group() == Some(group))?, cache.port())));
+            Ok(serving.map(|(group, port)| (group.clone(), CacheEndpoint { host: caches::host(group, region), port, encrypted: true })).collect())
+        })
+        .await
+    }
+
+    async fn ping_cache(&self, region: &Region, endpoint: &CacheEndpoint, _: Option<&str>) -> Result<(), CallError> {
+        self.read(data("cache:Ping", region, &*endpoint.host, &QUERY), |_, _| Ok(())).await
     }
 }
 
