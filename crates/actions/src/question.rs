@@ -34,12 +34,12 @@ pub(crate) enum Standing {
 }
 
 /// Puts a question, tells people, and opens the window once somebody can have heard it. Called twice, it tells nobody
-/// twice who has heard, and moves no deadline.
+/// twice who has heard, and moves no deadline; an answer wakes the task that asked last.
 pub(crate) async fn ask<W>(world: &W, cx: &Context<'_, Plan>, asking: Asking<'_>) -> Result<Question, ActionError>
 where
     W: Clock + Decisions + Channels,
 {
-    let question = world
+    let mut question = world
         .ask(&Question {
             run: cx.run.id.clone(),
             service: cx.run.service.clone(),
@@ -52,6 +52,10 @@ where
             answer: None,
         })
         .await?;
+    // Whoever is asked again by a new task, after a redrive or a function's failure, waits with the new one.
+    if !asking.token.is_empty() && *question.token != *asking.token && question.answer.is_none() {
+        question = world.renew_token(&cx.run.id, asking.name, asking.token).await?;
+    }
     if question.answer.is_some() || question.deadline.is_some() {
         return Ok(question);
     }

@@ -19,7 +19,7 @@ fn key(run: &RunId, name: &str) -> Key {
     Key::new(partition(run), format!("question/{name}"))
 }
 
-/// Deadline and answer are attributes of their own: conditions look at them.
+/// Deadline and answer are attributes of their own, since conditions look at them; and so is a token that came later.
 fn write(key: &Key, question: &Question) -> Result<Item, Failed> {
     let mut item = key.item();
     item.insert("value".to_owned(), json(&Question { deadline: None, answer: None, ..question.clone() })?);
@@ -34,7 +34,9 @@ fn write(key: &Key, question: &Question) -> Result<Item, Failed> {
 
 fn read(item: &Item) -> Result<Question, Failed> {
     let deadline = read_text(item, "deadline").map(|text| text.parse::<Timestamp>().map_err(|error| unreadable("deadline", &error.to_string()))).transpose()?;
-    Ok(Question { deadline, answer: read_json(item, "answer")?, ..read_value(item, "value")? })
+    let question: Question = read_value(item, "value")?;
+    let token = read_text(item, "token").map_or(question.token, Into::into);
+    Ok(Question { deadline, token, answer: read_json(item, "answer")?, ..question })
 }
 
 impl<X> Aws<X> {
@@ -58,6 +60,16 @@ impl<X> Decisions for Aws<X> {
             None => Ok(question.clone()),
             Some(stands) => read(&stands).map_err(failed),
         }
+    }
+
+    async fn renew_token(&self, run: &RunId, name: &str, token: &str) -> Result<Question, CallError> {
+        let update = Update {
+            change: "SET #token = :token",
+            condition: "attribute_exists(pk) AND attribute_not_exists(#answer)",
+            names: &["token", "answer"],
+            values: vec![("token", text(token))],
+        };
+        self.settle(run, name, update).await
     }
 
     async fn open_window(&self, run: &RunId, name: &str, deadline: Timestamp) -> Result<Question, CallError> {

@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | kill switch | `control` | `kill-switch` | `by`, `reason` |
 //! | lanes | `lanes` | `<service>/<lane>` | `epoch`, `run` and `open` while a run holds the lock, `lastClosed` |
-//! | questions | `run/<run>` | `question/<name>` | `value`, `deadline` and `answer` once there is one |
+//! | questions | `run/<run>` | `question/<name>` | `value`; `token`, `deadline` and `answer` once there is one |
 //! | notes | `notes/<scope>` | `<name>` | `value` |
 //! | samples; the replicas' lags apart | `samples/<service>`, `samples/<service>/lag` | `<13-digit milliseconds>/<vantage>/<source>` | `value`, `expiresAt` |
 //! | ledger | `ledger/<run>` | `<invocation>/<6-digit sequence>` | `value` |

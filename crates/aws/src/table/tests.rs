@@ -195,6 +195,21 @@ async fn a_question_that_was_put_stands_with_its_token_deadline_and_answer() {
 }
 
 #[tokio::test]
+async fn a_token_that_came_later_stands_beside_the_question_unless_that_was_answered() {
+    let mut item = stored_question(&question());
+    item["token"] = json!({ "S": "the second" });
+    let (asking, wire) = world(move |_| Some(answer(200, json!({ "Attributes": item }))));
+    assert_eq!(&*asking.renew_token(&run().id, "failover", "the second").await.unwrap().token, "the second");
+    let sent = wire.only().json();
+    assert_eq!(sent["ConditionExpression"], json!("attribute_exists(pk) AND attribute_not_exists(#answer)"));
+    assert_eq!((&sent["UpdateExpression"], &sent["ExpressionAttributeValues"][":token"]), (&json!("SET #token = :token"), &json!({ "S": "the second" })));
+
+    let stands = stored_question(&Question { answer: Some(reply("veto")), ..question() });
+    let (late, _) = world(move |_| Some(refused(&stands)));
+    assert_eq!(late.renew_token(&run().id, "failover", "the second").await.unwrap().token, question().token);
+}
+
+#[tokio::test]
 async fn a_put_that_is_refused_for_an_item_that_is_not_handed_out_is_tried_again() {
     let (silent, wire) = world(|_| Some(refused(&Value::Null)));
     let error = silent.ask(&question()).await.unwrap_err();

@@ -137,6 +137,9 @@ pub trait Decisions {
     /// Puts a question, unless it has been put: then the stored one is returned and nothing is written.
     async fn ask(&self, question: &Question) -> Result<Question, CallError>;
 
+    /// Has the answer wake this task and no other, unless it was given. Returns the question as it is then.
+    async fn renew_token(&self, run: &RunId, name: &str, token: &str) -> Result<Question, CallError>;
+
     /// Sets the deadline, if none is set. Returns the question as it is then.
     async fn open_window(&self, run: &RunId, name: &str, deadline: Timestamp) -> Result<Question, CallError>;
 

@@ -107,6 +107,17 @@ impl Decisions for World {
         .await
     }
 
+    async fn renew_token(&self, run: &RunId, name: &str, token: &str) -> Result<Question, CallError> {
+        self.table("dynamodb:UpdateItem", name, |estate| {
+            let question = estate.memory.questions.get_mut(&(run.clone(), name.into())).ok_or_else(|| missing(name))?;
+            if question.answer.is_none() {
+                question.token = token.into();
+            }
+            Ok(question.clone())
+        })
+        .await
+    }
+
     async fn open_window(&self, run: &RunId, name: &str, deadline: Timestamp) -> Result<Question, CallError> {
         self.table("dynamodb:UpdateItem", name, |estate| estate.open_window(run, name, deadline)).await
     }

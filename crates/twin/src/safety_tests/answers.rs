@@ -52,6 +52,23 @@ fn the_first_answer_wakes_the_run_and_wins_over_a_second_one_and_over_silence() 
 }
 
 #[test]
+fn an_answer_wakes_the_task_that_asked_last_and_one_that_asks_after_it_is_told_at_once() {
+    on(&plan(), &quiet(), async |twin: Rc<Twin>| {
+        let (muster, engine) = asking(&twin).await;
+        let deadline = muster.question("failover").await.deadline;
+        // The execution was redriven, or the function failed after it had asked: its task is another one now.
+        muster.call("request-decision", "RequestDecision", json!({"token": "token-2"})).await.unwrap();
+        assert_eq!(muster.question("failover").await.deadline, deadline, "no time is won by it");
+        answer(&muster, "veto", "Ann").await;
+        assert_eq!(engine.woken("token-1"), [""; 0], "nobody waits with it");
+        assert_eq!(engine.woken("token-2"), ["veto"]);
+        muster.call("request-decision", "RequestDecision", json!({"token": "token-3"})).await.unwrap();
+        assert_eq!(engine.woken("token-3"), ["veto"]);
+        assert_eq!(&*muster.question("failover").await.token, "token-2", "an answered question stays as it is");
+    });
+}
+
+#[test]
 fn an_answer_that_comes_after_silence_changes_nothing_and_is_told_so() {
     on(&plan(), &quiet(), async |twin: Rc<Twin>| {
         let (muster, engine) = asking(&twin).await;
