@@ -75,7 +75,7 @@ def _rds() -> None:
 
     # PromoteReadReplica: the call returns while the instance is `modifying` and still a replica; done is `available` without a source,
     # and the source does not list it any more. A second call, or one for an instance that is no replica, is refused.
-    # Sources: the RDS API reference, PromoteReadReplica; FACTS on status that lags the call.
+    # Source: the RDS API reference, PromoteReadReplica.
     def promote_read_replica(self: Any, db_kwargs: dict[str, Any]) -> Any:
         database = self.databases.get(db_kwargs["db_instance_identifier"])
         if database is None:

@@ -18,8 +18,9 @@ pub(crate) struct Rate {
     per_second: u64,
 }
 
-/// RDS's budget, shared by all its calls of an account and region: 300 calls, then 12 a second (the design's facts, "API budget"). What is left out of the burst is for
-/// whoever looks meanwhile: the configuration of what is launched beside the promotions, and whatever else the account does.
+/// RDS's budget, shared by all its calls of an account and region: 300 calls, then 12 a second. AWS publishes no quota for it; this is what is assumed of
+/// an account, and an account that has less is throttled and goes on more slowly. What is left out of the burst is for whoever looks meanwhile: the
+/// configuration of what is launched beside the promotions, and whatever else the account does.
 pub(crate) const RDS: Rate = Rate { name: "rds", burst: 275, per_second: 12 };
 /// Source: the Route 53 developer guide, "Throttling for Amazon Route 53 API requests": 50 calls, then 10 a second, by account.
 pub(crate) const ROUTE_53: Rate = Rate { name: "route53", burst: 45, per_second: 10 };

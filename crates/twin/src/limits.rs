@@ -22,7 +22,7 @@ struct Rate {
     per_second: u64,
 }
 
-/// All of RDS's API in a region, Aurora's included. Source: the design's facts, "API budget".
+/// All of RDS's API in a region, Aurora's included. Assumed: AWS publishes no quota for it.
 const RDS: Rate = Rate { name: "rds", burst: 300, per_second: 12 };
 /// All of Route 53's API in an account. Source: the Route 53 developer guide, "Throttling for Amazon Route 53 API requests".
 const ROUTE_53: Rate = Rate { name: "route53", burst: 50, per_second: 10 };

@@ -17,7 +17,7 @@ use crate::schedules::PERIODS;
 use crate::traffic::host_of;
 use crate::world::{CONNECT, Refusal, World};
 
-/// Where Route 53's control plane is (FACTS: AWS, "Placement").
+/// Where Route 53's control plane is. Source: "AWS Fault Isolation Boundaries", on global services.
 const ROUTE_53: &str = "us-east-1";
 
 /// A request takes so many changes, and an UPSERT is two. Source: the Route 53 developer guide, "Quotas", on ChangeResourceRecordSets.
