@@ -30,12 +30,44 @@ pub struct Backup {
     /// A backup whose newest copy is older than this raises an alarm.
     #[schemars(with = "Option<DurationText>")]
     pub max_age: Option<Duration>,
+    /// Snapshots of the same part that Muster did not make, to be kept and deleted as if it had: how their names begin, such as
+    /// `kaireon-pre-migration-`. Everything else that Muster did not make is never deleted.
+    #[serde(default)]
+    pub adopt: Vec<String>,
+    /// While this stands, nothing of it is deleted.
+    pub legal_hold: Option<LegalHold>,
     /// How it is encrypted, such as `AES-256-GCM`.
     pub encryption: Option<String>,
     /// What obliges you to keep it so, such as `PCI DSS`.
     pub compliance: Option<String>,
     /// Whatever else a person has to know.
     pub note: Option<String>,
+}
+
+/// A reason for which nothing may be deleted, and who gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct LegalHold {
+    /// Who ordered it: one of `people.roles`.
+    pub by: String,
+    /// Why, such as the matter's reference.
+    pub reason: String,
+}
+
+/// How many backups may be deleted at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Pruning {
+    /// More than this in one run is not done: none of them is deleted, and a person decides.
+    #[schemars(range(min = 1))]
+    pub at_most: u32,
+}
+
+impl Default for Pruning {
+    /// A night's worth of a large plan; a mistake in a plan that would delete years is far more.
+    fn default() -> Self {
+        Pruning { at_most: 50 }
+    }
 }
 
 /// What is kept, and by whom it is made.
@@ -115,6 +147,13 @@ pub enum Retention {
     Indefinite,
 }
 
+impl BackupMethod {
+    /// True where Muster makes it, and so deletes it; what others make, it only verifies.
+    pub fn is_made_by_muster(&self) -> bool {
+        matches!(self, BackupMethod::DatabaseSnapshot | BackupMethod::CacheSnapshot { .. })
+    }
+}
+
 impl Retention {
     /// How far back one can go; `None` where that is for ever, or depends on how often something changes.
     pub fn reach(&self) -> Option<Duration> {
@@ -142,6 +181,21 @@ pub struct BackupCopy {
     pub prefix: Option<String>,
     /// How long the copy is kept; without it, as long as the original.
     pub retention: Option<Retention>,
+    /// A further copy in another account, out of reach of whoever takes over this one.
+    pub vault: Option<Vault>,
     /// A further place, outside AWS, such as `Azure`: recorded, not made by Muster.
     pub also: Option<String>,
+}
+
+/// A copy in another account, in the standby region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Vault {
+    /// The account's number: twelve digits, in quotes.
+    #[schemars(regex(pattern = r"^[0-9]{12}$"))]
+    pub account: String,
+    /// The KMS key of that account, in the standby region, that encrypts the copy there.
+    pub kms_key: Option<String>,
+    /// How long it is kept there; without it, as long as the copy in the standby region.
+    pub retention: Option<Retention>,
 }

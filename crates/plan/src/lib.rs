@@ -28,7 +28,7 @@ mod triggers;
 mod units;
 
 pub use aftercare::{Document, Failback, FailbackDatabase, FollowUp, InventoryItem, Load, Prerequisite};
-pub use backups::{Backup, BackupCopy, BackupMethod, Occasion, Retention};
+pub use backups::{Backup, BackupCopy, BackupMethod, LegalHold, Occasion, Pruning, Retention, Vault};
 pub use caches::{Cache, CacheCheck, CacheKind, CacheStandby, CacheTarget, WarmUp};
 pub use canonical::NotAPlan;
 pub use checks::{Check, CheckStage, HttpCheck, LogCheck, MetricCheck, Scalar, SqlCheck, SqlKind, Via};

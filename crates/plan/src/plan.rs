@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::aftercare::{Document, Failback, FollowUp, InventoryItem, Load, Prerequisite};
-use crate::backups::Backup;
+use crate::backups::{Backup, Pruning};
 use crate::caches::Cache;
 use crate::checks::{Check, CheckStage};
 use crate::compute::Compute;
@@ -80,6 +80,8 @@ pub struct Plan {
     /// Backups.
     #[serde(default)]
     pub backups: Vec<Backup>,
+    /// How many backups may be deleted at once; without it, 50.
+    pub pruning: Option<Pruning>,
     /// Drills.
     #[serde(default)]
     pub drills: Vec<Drill>,

@@ -3,15 +3,17 @@
 use muster_core::Duration;
 
 use super::{Findings, each};
-use crate::backups::{Backup, BackupMethod};
-use crate::caches::CacheStandby;
-use crate::databases::DatabaseStandby;
+use crate::backups::{Backup, BackupMethod, Retention};
+use crate::caches::{CacheKind, CacheStandby};
+use crate::databases::{DatabaseKind, DatabaseStandby};
 use crate::plan::Plan;
 
 pub(super) fn check(plan: &Plan, findings: &mut Findings<'_>) {
     for (at, backup) in each("/backups", &plan.backups) {
         made(&at, backup, findings);
+        taken_of(plan, &at, backup, findings);
         kept(&at, backup, findings);
+        deleted(&at, backup, findings);
         copied(&at, backup, findings);
     }
     needed(plan, findings);
@@ -54,6 +56,26 @@ fn made(at: &str, backup: &Backup, findings: &mut Findings<'_>) {
     }
 }
 
+/// Muster takes snapshots of what RDS and ElastiCache have, each with the method for it.
+fn taken_of(plan: &Plan, at: &str, backup: &Backup, findings: &mut Findings<'_>) {
+    let Some((section, name)) = backup.of.as_ref().and_then(|of| of.parts()) else { return };
+    let (wanted, external) = match &backup.method {
+        BackupMethod::DatabaseSnapshot | BackupMethod::AutomatedBackups => {
+            ("databases", plan.database(name).is_some_and(|database| database.kind == DatabaseKind::External))
+        }
+        BackupMethod::CacheSnapshot { .. } => ("caches", plan.cache(name).is_some_and(|cache| cache.kind == CacheKind::External)),
+        BackupMethod::S3Objects { .. } | BackupMethod::External { .. } => return,
+    };
+    if section != wanted || external {
+        findings.error(
+            "no-snapshot",
+            &format!("{at}/of"),
+            format!("AWS takes no such snapshot of `{section}.{name}`"),
+            format!("name one of `{wanted}` that is not `external`, or let others make it: `method: {{kind: s3Objects, bucket: …}}`"),
+        );
+    }
+}
+
 fn kept(at: &str, backup: &Backup, findings: &mut Findings<'_>) {
     let gap = backup.every.as_ref().map(|every| every.longest_gap());
     let least = [gap, backup.max_age].into_iter().flatten().max().unwrap_or(Duration::ZERO);
@@ -71,10 +93,67 @@ fn kept(at: &str, backup: &Backup, findings: &mut Findings<'_>) {
     }
 }
 
+/// What Muster makes, it deletes: so it has to know when, and what else it may take for its own.
+fn deleted(at: &str, backup: &Backup, findings: &mut Findings<'_>) {
+    if !backup.method.is_made_by_muster() {
+        if !backup.adopt.is_empty() {
+            findings.error(
+                "adopts-nothing",
+                &format!("{at}/adopt"),
+                format!("`{}` is made by others, and Muster deletes none of it", backup.name),
+                "remove `adopt`",
+            );
+        }
+        return;
+    }
+    match &backup.retention {
+        None => findings.error(
+            "no-retention",
+            &format!("{at}/name"),
+            format!("nothing says how long `{}` is kept", backup.name),
+            "add `retention: {kind: for, keep: 7d}`, or `{kind: indefinite}`",
+        ),
+        Some(Retention::Generations { daily: 0, weekly: 0, monthly: 0, yearly: 0 } | Retention::Versions { keep: 0 }) => findings.error(
+            "retention-too-short",
+            &format!("{at}/retention"),
+            format!("of `{}`, none would be kept but the newest", backup.name),
+            "say how many: `retention: {kind: generations, daily: 7, weekly: 4}`",
+        ),
+        Some(_) => {}
+    }
+    for (at, prefix) in each(&format!("{at}/adopt"), &backup.adopt) {
+        // Automated snapshots are called `rds:…` and `automatic.…`: AWS deletes them, and refuses anybody else.
+        if prefix.len() < 4 || ["rds:", "automatic."].iter().any(|automated| prefix.starts_with(automated)) {
+            findings.error(
+                "adopts-too-much",
+                &at,
+                format!("`{prefix}` begins the names of snapshots that nobody meant to hand over"),
+                "write the beginning that only the meant ones have, such as `kaireon-pre-migration-`",
+            );
+        }
+    }
+}
+
 fn copied(at: &str, backup: &Backup, findings: &mut Findings<'_>) {
     let Some(copy) = &backup.copy else { return };
+    if copy.vault.is_some() && backup.method != BackupMethod::DatabaseSnapshot {
+        findings.error(
+            "no-vault",
+            &format!("{at}/copy/vault"),
+            format!("Muster copies snapshots of databases into another account, and `{}` is none", backup.name),
+            "remove `vault`, and let the bucket be replicated into the other account",
+        );
+    }
     match &backup.method {
         BackupMethod::DatabaseSnapshot | BackupMethod::AutomatedBackups => {
+            if copy.vault.as_ref().is_some_and(|vault| vault.kms_key.is_none()) && backup.encryption.is_some() {
+                findings.error(
+                    "no-destination-key",
+                    &format!("{at}/copy/vault"),
+                    format!("`{}` is encrypted, and its copy in the vault has no key: the vault's account needs one of its own", backup.name),
+                    "add `kmsKey: …`, a key of the vault's account in the standby region",
+                );
+            }
             if backup.encryption.is_some() && copy.kms_key.is_none() {
                 findings.error(
                     "no-destination-key",

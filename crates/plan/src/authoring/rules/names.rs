@@ -238,6 +238,11 @@ fn named_roles(plan: &Plan) -> Vec<(String, &str)> {
             named.push((format!("{at}/fence/whenUnreachable/by"), by));
         }
     }
+    for (at, backup) in each("/backups", &plan.backups) {
+        if let Some(hold) = &backup.legal_hold {
+            named.push((format!("{at}/legalHold/by"), &hold.by));
+        }
+    }
     named
 }
 
