@@ -52,6 +52,7 @@ fn arrows_go_one_way() {
     assert_eq!(own("muster-asl"), set(&[]), "the interpreter knows nothing about disaster recovery");
     assert_eq!(own("muster-plan"), set(&["muster-core"]));
     assert_eq!(own("muster-report"), set(&["muster-core", "muster-plan"]));
+    assert_eq!(own("muster-backups"), set(&["muster-core", "muster-plan"]));
     assert_eq!(own("muster-actions"), set(&["muster-core", "muster-plan", "muster-report"]));
     assert_eq!(own("muster-twin"), set(&["muster-actions", "muster-asl", "muster-core", "muster-plan", "muster-report"]));
 }

@@ -1,0 +1,539 @@
+//! What is taken, copied, kept, deleted or held for a person: a pure function of what exists, the rules, and the time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use muster_core::{Duration, Timestamp};
+use muster_plan::{Name, PartReference, Retention};
+use serde::{Deserialize, Serialize};
+
+use crate::calendar::{latest_slot, slots};
+use crate::keep::{Keep, newest_of_days, wanted};
+use crate::name::snapshot_name;
+use crate::point::{Place, PointStatus, RecoveryPoint};
+use crate::rules::{Destination, Line, Rules};
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Situation {
+    /// Every recovery point of the plan's parts, in every place, in any order; also those that Muster did not make.
+    pub points: Vec<RecoveryPoint>,
+    /// Places of which the listing failed, or ended early: nothing is taken, copied into or deleted there, and nothing counts as arrived.
+    #[serde(default)]
+    pub unread: Vec<Place>,
+    /// Whether the kill switch is set.
+    #[serde(default)]
+    pub kill_switch: bool,
+}
+
+/// What follows from it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// What is taken now: at most one snapshot of each part, since a database that is being backed up takes no second one.
+    pub takes: Vec<Take>,
+    /// What is copied, in the order in which it should be asked for: newest first. [`start_now`](crate::start_now) says how many at once.
+    pub copies: Vec<CopyOrder>,
+    /// What becomes of each point, in the order of [`Situation::points`].
+    pub fates: Vec<Fate>,
+    /// Why a person has to look before anything is deleted.
+    pub hold: Option<Hold>,
+}
+
+/// A snapshot that is to be taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Take {
+    /// The backup.
+    pub backup: Name,
+    /// The part that it is of.
+    pub of: PartReference,
+    /// Its name.
+    pub name: String,
+    /// Where.
+    pub place: Place,
+    /// The slot that it is for, or the instant at which somebody asked for it.
+    pub slot: Timestamp,
+    /// How many slots before this one were missed since the newest backup. One backup makes up for all of them.
+    pub missed: usize,
+}
+
+/// A copy that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CopyOrder {
+    /// The backup.
+    pub backup: Name,
+    /// The part that it is of. Copies of one part are made one after the other.
+    pub of: PartReference,
+    /// Its name, in both places.
+    pub name: String,
+    /// From where.
+    pub from: Place,
+    /// To where.
+    pub to: Place,
+    /// The KMS key of the destination.
+    pub kms_key: Option<String>,
+    /// The instant that its data is of.
+    pub taken_at: Timestamp,
+}
+
+/// What becomes of a recovery point.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "fate", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Fate {
+    /// It stays.
+    Keep {
+        /// Why; never empty.
+        reasons: Vec<Keep>,
+    },
+    /// It is deleted.
+    Delete {
+        /// Why.
+        reason: Reason,
+    },
+    /// It would be deleted, and a person has to say so first.
+    Hold {
+        /// Why it would be deleted.
+        reason: Reason,
+    },
+}
+
+/// Why a recovery point is deleted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "why", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Reason {
+    /// It is as old as it may become.
+    Older {
+        /// How old it may become.
+        than: Duration,
+    },
+    /// A newer one stands for its day, and with it for its week, month and year.
+    NotTheNewestOfItsDay,
+    /// It stands for its day, and the days, weeks, months and years that are kept are newer, or have a newer one.
+    NoGeneration,
+    /// There are enough newer ones.
+    Superseded {
+        /// So many are kept.
+        by: u32,
+    },
+    /// It cannot be restored from, and its name is in the way of the next attempt.
+    Failed,
+}
+
+/// Why a person has to look before anything is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hold {
+    /// How many would be deleted.
+    pub would_delete: usize,
+    /// How many may be deleted at once: `pruning.atMost`.
+    pub at_most: usize,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Older { than } => write!(f, "{than} old"),
+            Reason::NotTheNewestOfItsDay => f.write_str("a newer one stands for its day"),
+            Reason::NoGeneration => f.write_str("no day, week, month or year needs it any more"),
+            Reason::Superseded { by } => write!(f, "{by} newer ones are kept"),
+            Reason::Failed => f.write_str("failed: nothing can be restored from it"),
+        }
+    }
+}
+
+/// What is to be done now.
+///
+/// Never deleted, whatever the retention says: the last good point of a part in a place; one that something uses, or whose copy is under way or
+/// still to be made; one younger than the RPO or `maxAge`; one that Muster neither made nor adopted, or made for a backup that the plan has no
+/// longer; one under legal hold; one in a place that could not be read; anything while the kill switch is set. Seeing fewer points never deletes
+/// more of them; only that a copy is under way has to be seen, or its place to be among the unread ones.
+pub fn decide(situation: &Situation, rules: &Rules, now: Timestamp) -> Decision {
+    let mut decision = Decision { fates: vec![Fate::Keep { reasons: vec![Keep::NotOurs] }; situation.points.len()], ..Decision::default() };
+    let mut parts: BTreeMap<&PartReference, Vec<&Line>> = BTreeMap::new();
+    for line in &rules.lines {
+        parts.entry(&line.of).or_default().push(line);
+    }
+    let mut points: BTreeMap<&PartReference, Vec<usize>> = BTreeMap::new();
+    for (index, point) in situation.points.iter().enumerate() {
+        points.entry(&point.of).or_default().push(index);
+    }
+    for of in points.keys() {
+        parts.entry(of).or_default();
+    }
+    for (of, lines) in parts {
+        let part = Part::new(situation, rules, points.get(of).map_or(&[], Vec::as_slice), now);
+        part.decide(&lines, &mut decision);
+    }
+    if situation.kill_switch {
+        decision.takes.clear();
+        decision.copies.clear();
+    }
+    decision.copies.sort_by(|a, b| (b.taken_at, &a.name, &a.to).cmp(&(a.taken_at, &b.name, &b.to)));
+    let would_delete = decision.fates.iter().filter(|fate| matches!(fate, Fate::Delete { .. })).count();
+    if would_delete > rules.at_most {
+        decision.hold = Some(Hold { would_delete, at_most: rules.at_most });
+        for fate in &mut decision.fates {
+            if let Fate::Delete { reason } = fate {
+                *fate = Fate::Hold { reason: reason.clone() };
+            }
+        }
+    }
+    decision
+}
+
+/// A snapshot that somebody asks for, before a migration. A second delivery of the same wish has the same `asked_at`, and so the same name.
+pub fn by_hand(service: &Name, line: &Line, asked_at: Timestamp) -> Option<Take> {
+    Some(Take {
+        backup: line.name.clone(),
+        of: line.of.clone(),
+        name: snapshot_name(service, &line.of, &line.name, asked_at),
+        place: line.source()?.place.clone(),
+        slot: asked_at,
+        missed: 0,
+    })
+}
+
+/// The points of one part, each with the line that it belongs to.
+struct Part<'a> {
+    situation: &'a Situation,
+    rules: &'a Rules,
+    points: Vec<(usize, &'a RecoveryPoint, Option<&'a Line>)>,
+    now: Timestamp,
+}
+
+impl<'a> Part<'a> {
+    fn new(situation: &'a Situation, rules: &'a Rules, indexes: &[usize], now: Timestamp) -> Self {
+        let points = indexes.iter().filter_map(|index| situation.points.get(*index).map(|point| (*index, point)));
+        Part { situation, rules, points: points.map(|(index, point)| (index, point, rules.line_of(point))).collect(), now }
+    }
+
+    fn decide(&self, lines: &[&'a Line], decision: &mut Decision) {
+        let mut busy = self.points.iter().any(|(_, point, _)| point.status == PointStatus::Creating);
+        for line in lines {
+            for destination in &line.destinations {
+                decision.copies.extend(self.copies(line, destination));
+            }
+            if !busy && let Some(take) = self.due(line) {
+                busy = true;
+                decision.takes.push(take);
+            }
+        }
+        let last_good = self.last_good();
+        let (retained, newest_of_days) = self.retained(lines);
+        let arriving = self.awaited(lines);
+        for (index, point, line) in &self.points {
+            let reasons = self.reasons(point, *line, &retained, &arriving, last_good.contains(index));
+            let destination = line.and_then(|line| line.at(&point.place));
+            decision.fates[*index] = match destination {
+                Some(destination) if reasons.is_empty() => Fate::Delete { reason: reason(point, destination, &newest_of_days) },
+                _ => Fate::Keep { reasons },
+            };
+        }
+    }
+
+    /// Everything that speaks for a point; nothing does for one that is to be deleted.
+    fn reasons(
+        &self,
+        point: &RecoveryPoint,
+        line: Option<&Line>,
+        retained: &BTreeMap<Key<'_>, Vec<Keep>>,
+        arriving: &BTreeMap<Key<'_>, Place>,
+        last_good: bool,
+    ) -> Vec<Keep> {
+        let key = (&point.place, point.name.as_str());
+        let Some(line) = line else {
+            return vec![if point.backup.is_some() { Keep::NoSuchBackup } else { Keep::NotOurs }];
+        };
+        let mut reasons = retained.get(&key).cloned().unwrap_or_default();
+        reasons.extend(point.legal_hold.iter().chain(&line.legal_hold).map(|hold| Keep::LegalHold { hold: hold.clone() }));
+        reasons.extend(point.used_by.iter().map(|by| Keep::InUse { by: by.clone() }));
+        let mut when = |holds: bool, keep: Keep| {
+            if holds {
+                reasons.push(keep);
+            }
+        };
+        match line.at(&point.place) {
+            None => when(true, Keep::NotOurs),
+            Some(destination) => when(destination.retention.is_none(), Keep::Lifecycle),
+        }
+        when(matches!(point.status, PointStatus::Creating | PointStatus::Copying), Keep::UnderWay);
+        when(point.taken_at > self.now, Keep::FromTheFuture);
+        when(self.situation.unread.contains(&point.place), Keep::Unread);
+        if let Some(to) = arriving.get(&key) {
+            when(true, Keep::AwaitsCopy { to: to.clone() });
+        }
+        when(last_good, Keep::LastGood);
+        if reasons.is_empty() && self.situation.kill_switch {
+            reasons.push(Keep::KillSwitch);
+        }
+        reasons
+    }
+
+    /// The newest good point in each place: what is left when everything else has expired. Whatever else the plan counts as its own may be as good;
+    /// what Muster neither made nor adopted does not count, since somebody else may delete it tonight.
+    fn last_good(&self) -> BTreeSet<usize> {
+        let mut newest: BTreeMap<&Place, (Timestamp, &str, usize)> = BTreeMap::new();
+        for (index, point, line) in &self.points {
+            if line.is_some_and(|line| line.at(&point.place).is_some()) && point.is_good(self.now) {
+                let this = (point.taken_at, point.name.as_str(), *index);
+                newest.entry(&point.place).and_modify(|best| *best = (*best).max(this)).or_insert(this);
+            }
+        }
+        newest.into_values().map(|(_, _, index)| index).collect()
+    }
+
+    /// What the retentions want of what is there, and who stands for a day.
+    fn retained(&self, lines: &[&'a Line]) -> (BTreeMap<Key<'a>, Vec<Keep>>, BTreeSet<Key<'a>>) {
+        let (mut retained, mut newest) = (BTreeMap::new(), BTreeSet::new());
+        for line in lines {
+            for destination in &line.destinations {
+                let Some(retention) = &destination.retention else { continue };
+                let points = self.points_at(line, &destination.place);
+                let reasons = wanted(&points, retention, line.protects, self.now);
+                newest.extend(newest_of_days(&points, self.now).into_iter().map(|point| (&point.place, point.name.as_str())));
+                retained.extend(points.iter().map(|point| (&point.place, point.name.as_str())).zip(reasons));
+            }
+        }
+        (retained, newest)
+    }
+
+    fn points_at(&self, line: &Line, place: &Place) -> Vec<&'a RecoveryPoint> {
+        self.points.iter().filter(|(_, point, of)| point.place == *place && of.is_some_and(|of| of.name == line.name)).map(|(_, point, _)| *point).collect()
+    }
+
+    /// Good points of the source that the destination's retention would keep if they were there. Without one, those newer than all that is there.
+    fn candidates(&self, line: &Line, destination: &Destination, from: &Place) -> Vec<&'a RecoveryPoint> {
+        let there = self.points_at(line, &destination.place);
+        let sources: Vec<&RecoveryPoint> = self.points_at(line, from).into_iter().filter(|point| point.is_good(self.now)).collect();
+        match &destination.retention {
+            None => {
+                let newest = there.iter().filter(|point| point.is_good(self.now)).map(|point| point.taken_at).max();
+                sources.into_iter().filter(|point| newest.is_none_or(|newest| point.taken_at > newest)).collect()
+            }
+            Some(retention) => {
+                let present: BTreeSet<&str> = there.iter().filter(|point| point.is_good(self.now)).map(|point| point.name.as_str()).collect();
+                let absent: Vec<&RecoveryPoint> = sources.into_iter().filter(|point| !present.contains(point.name.as_str())).collect();
+                let count = absent.len();
+                let all: Vec<&RecoveryPoint> = absent.into_iter().chain(there).collect();
+                let reasons = wanted(&all, retention, line.protects, self.now);
+                all.into_iter().zip(reasons).take(count).filter(|(_, reasons)| !reasons.is_empty()).map(|(point, _)| point).collect()
+            }
+        }
+    }
+
+    fn copies(&self, line: &Line, destination: &Destination) -> Vec<CopyOrder> {
+        let Some(from) = &destination.from else { return Vec::new() };
+        if self.situation.unread.iter().any(|place| place == from || *place == destination.place) {
+            return Vec::new();
+        }
+        let there: BTreeSet<&str> = self.points_at(line, &destination.place).into_iter().map(|point| point.name.as_str()).collect();
+        let orders = self.candidates(line, destination, from).into_iter().filter(|point| !there.contains(point.name.as_str()));
+        orders
+            .map(|point| CopyOrder {
+                backup: line.name.clone(),
+                of: line.of.clone(),
+                name: point.name.clone(),
+                from: from.clone(),
+                to: destination.place.clone(),
+                kms_key: destination.kms_key.clone(),
+                taken_at: point.taken_at,
+            })
+            .collect()
+    }
+
+    /// The points whose copy is still to be made, or under way: deleting the source may fail it.
+    fn awaited(&self, lines: &[&'a Line]) -> BTreeMap<Key<'a>, Place> {
+        let mut awaited = BTreeMap::new();
+        for line in lines {
+            for destination in &line.destinations {
+                let Some(from) = &destination.from else { continue };
+                let there = self.points_at(line, &destination.place);
+                let is_moving = |point: &&&RecoveryPoint| matches!(point.status, PointStatus::Creating | PointStatus::Copying);
+                let moving: BTreeSet<&str> = there.iter().filter(is_moving).map(|point| point.name.as_str()).collect();
+                // What could not be read may be on its way.
+                let unread = self.situation.unread.contains(&destination.place);
+                let sources = self.points_at(line, from).into_iter().filter(|point| unread || moving.contains(point.name.as_str()));
+                for point in sources.chain(self.candidates(line, destination, from)) {
+                    awaited.insert((&point.place, point.name.as_str()), destination.place.clone());
+                }
+            }
+        }
+        awaited
+    }
+
+    /// The snapshot that a line's schedule asks for now, unless it was taken, or its place could not be read.
+    fn due(&self, line: &Line) -> Option<Take> {
+        let schedule = line.every.as_ref()?;
+        let place = &line.source()?.place;
+        if self.situation.unread.contains(place) {
+            return None;
+        }
+        let slot = latest_slot(schedule, self.now)?;
+        let name = snapshot_name(&self.rules.service, &line.of, &line.name, slot);
+        // A failed attempt has the name as well: it is deleted first, and then taken anew.
+        let named = self.points.iter().any(|(_, point, _)| point.place == *place && point.name == name);
+        let made = self.points_at(line, place);
+        if named || made.iter().any(|point| point.slot.is_some_and(|of| of >= slot) && point.status != PointStatus::Failed) {
+            return None;
+        }
+        let newest = made.iter().filter(|point| point.status != PointStatus::Failed).filter_map(|point| point.slot).max();
+        let missed = newest.map_or(0, |newest| slots(schedule, newest, slot).count().saturating_sub(1));
+        Some(Take { backup: line.name.clone(), of: line.of.clone(), name, place: place.clone(), slot, missed })
+    }
+}
+
+/// Why a point goes that nothing speaks for.
+fn reason(point: &RecoveryPoint, destination: &Destination, newest_of_days: &BTreeSet<Key<'_>>) -> Reason {
+    match (&destination.retention, point.status) {
+        (_, PointStatus::Failed) | (None, _) => Reason::Failed,
+        (Some(Retention::For { keep }), _) => Reason::Older { than: *keep },
+        (Some(Retention::Versions { keep }), _) => Reason::Superseded { by: *keep },
+        (Some(Retention::Generations { .. } | Retention::Indefinite), _) if newest_of_days.contains(&(&point.place, point.name.as_str())) => {
+            Reason::NoGeneration
+        }
+        (Some(Retention::Generations { .. } | Retention::Indefinite), _) => Reason::NotTheNewestOfItsDay,
+    }
+}
+
+/// A point by its place and name, which are unique together.
+type Key<'a> = (&'a Place, &'a str);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn place(region: &str) -> Place {
+        Place::in_region(&region.parse().unwrap())
+    }
+
+    fn line(name: &str, every: &str) -> Line {
+        let retention = Some(Retention::For { keep: Duration::from_hours(7 * 24) });
+        Line {
+            name: name.parse().unwrap(),
+            of: PartReference("databases.main".to_owned()),
+            every: Some(every.parse().unwrap()),
+            protects: Duration::from_hours(26),
+            destinations: vec![
+                Destination { place: place("us-east-1"), from: None, kms_key: None, retention: retention.clone() },
+                Destination { place: place("us-west-2"), from: Some(place("us-east-1")), kms_key: Some("alias/kaireon".to_owned()), retention },
+            ],
+            adopt: Vec::new(),
+            legal_hold: None,
+        }
+    }
+
+    fn rules(lines: &[Line]) -> Rules {
+        Rules { service: "kaireon".parse().unwrap(), lines: lines.to_vec(), at_most: 50 }
+    }
+
+    /// A snapshot of `rds-daily`, in `us-east-1` and available.
+    fn point(slot: &str) -> RecoveryPoint {
+        let (of, name) = (PartReference("databases.main".to_owned()), "rds-daily".parse().unwrap());
+        RecoveryPoint {
+            name: snapshot_name(&"kaireon".parse().unwrap(), &of, &name, at(slot)),
+            place: place("us-east-1"),
+            of,
+            backup: Some(name),
+            slot: Some(at(slot)),
+            taken_at: at(slot),
+            status: PointStatus::Available,
+            size: None,
+            kms_key: None,
+            checksum: None,
+            used_by: Vec::new(),
+            legal_hold: None,
+        }
+    }
+
+    fn decided(points: &[RecoveryPoint], lines: &[Line], now: &str) -> Decision {
+        decide(&Situation { points: points.to_vec(), ..Situation::default() }, &rules(lines), at(now))
+    }
+
+    #[test]
+    fn a_backup_is_taken_at_its_slot_and_not_twice() {
+        let daily = [line("rds-daily", "daily 02:00 UTC")];
+        let yesterday = point("2026-11-25T02:00:00Z");
+        assert!(decided(std::slice::from_ref(&yesterday), &daily, "2026-11-26T01:59:59Z").takes.is_empty());
+        let takes = decided(std::slice::from_ref(&yesterday), &daily, "2026-11-26T02:00:00Z").takes;
+        assert_eq!(takes.iter().map(|take| (take.slot, take.missed)).collect::<Vec<_>>(), [(at("2026-11-26T02:00:00Z"), 0)]);
+        let taken = RecoveryPoint { name: takes[0].name.clone(), status: PointStatus::Creating, ..point("2026-11-26T02:00:00Z") };
+        assert!(decided(&[yesterday, taken], &daily, "2026-11-26T02:00:01Z").takes.is_empty());
+    }
+
+    #[test]
+    fn missed_slots_are_made_up_for_once() {
+        let daily = [line("rds-daily", "daily 02:00 UTC")];
+        let takes = decided(&[point("2026-11-20T02:00:00Z")], &daily, "2026-11-26T14:00:00Z").takes;
+        assert_eq!(takes.iter().map(|take| (take.slot, take.missed)).collect::<Vec<_>>(), [(at("2026-11-26T02:00:00Z"), 5)]);
+        let takes = decided(&[], &daily, "2026-11-26T14:00:00Z").takes;
+        assert_eq!(takes.iter().map(|take| (take.slot, take.missed)).collect::<Vec<_>>(), [(at("2026-11-26T02:00:00Z"), 0)], "a new line begins with one");
+    }
+
+    #[test]
+    fn a_failed_snapshot_makes_room_for_the_next_attempt_at_its_slot() {
+        let daily = [line("rds-daily", "daily 02:00 UTC")];
+        let failed = RecoveryPoint { status: PointStatus::Failed, ..point("2026-11-26T02:00:00Z") };
+        let first = decided(&[failed], &daily, "2026-11-26T02:30:00Z");
+        assert_eq!((first.takes.len(), &first.fates[0]), (0, &Fate::Delete { reason: Reason::Failed }));
+        assert_eq!(decided(&[], &daily, "2026-11-26T02:31:00Z").takes.len(), 1);
+    }
+
+    #[test]
+    fn one_database_is_backed_up_once_at_a_time() {
+        let two = [line("rds-daily", "daily 02:00 UTC"), line("rds-hourly", "every 1h")];
+        let takes = decided(&[], &two, "2026-11-26T02:00:00Z").takes;
+        assert_eq!(takes.iter().map(|take| take.backup.as_str()).collect::<Vec<_>>(), ["rds-daily"]);
+        let creating = RecoveryPoint { status: PointStatus::Creating, ..point("2026-11-26T02:00:00Z") };
+        assert!(decided(&[creating], &two, "2026-11-26T02:00:05Z").takes.is_empty());
+        let takes = decided(&[point("2026-11-26T02:00:00Z")], &two, "2026-11-26T02:09:00Z").takes;
+        assert_eq!(takes.iter().map(|take| take.backup.as_str()).collect::<Vec<_>>(), ["rds-hourly"]);
+    }
+
+    #[test]
+    fn the_newest_is_copied_first_with_the_destinations_key_and_an_expired_one_not_at_all() {
+        let daily = [line("rds-daily", "daily 02:00 UTC")];
+        let points = ["2026-11-24T02:00:00Z", "2026-11-26T02:00:00Z", "2026-11-25T02:00:00Z", "2026-11-18T02:00:00Z"].map(point);
+        let decision = decided(&points, &daily, "2026-11-26T03:00:00Z");
+        let copied: Vec<_> = decision.copies.iter().map(|order| (order.taken_at.to_string()[..10].to_owned(), order.kms_key.as_deref())).collect();
+        assert_eq!(copied, ["2026-11-26", "2026-11-25", "2026-11-24"].map(|day| (day.to_owned(), Some("alias/kaireon"))));
+        assert_eq!(decision.fates[3], Fate::Delete { reason: Reason::Older { than: Duration::from_hours(7 * 24) } });
+    }
+
+    #[test]
+    fn an_export_is_made_of_what_is_newer_than_all_exports_and_deleted_by_its_bucket() {
+        let bucket = Place { bucket: Some("kaireon-backups".to_owned()), ..place("us-east-1") };
+        let mut cache = line("rds-daily", "daily 02:00 UTC");
+        cache.destinations[1] = Destination { place: bucket.clone(), from: Some(place("us-east-1")), kms_key: None, retention: None };
+        let exported = RecoveryPoint { place: bucket, ..point("2026-11-25T02:00:00Z") };
+        let points = [exported, point("2026-11-24T02:00:00Z"), point("2026-11-25T02:00:00Z"), point("2026-11-26T02:00:00Z")];
+        let decision = decided(&points, &[cache], "2026-12-26T03:00:00Z");
+        assert_eq!(decision.copies.iter().map(|order| order.taken_at).collect::<Vec<_>>(), [at("2026-11-26T02:00:00Z")]);
+        assert_eq!(decision.fates[0], Fate::Keep { reasons: vec![Keep::Lifecycle, Keep::LastGood] });
+    }
+
+    #[test]
+    fn nothing_is_taken_or_copied_where_the_listing_failed() {
+        let daily = [line("rds-daily", "daily 02:00 UTC")];
+        let unread = |region: &str| Situation { points: vec![point("2026-11-25T02:00:00Z")], unread: vec![place(region)], kill_switch: false };
+        let here = decide(&unread("us-east-1"), &rules(&daily), at("2026-11-26T02:00:00Z"));
+        assert_eq!((here.takes.len(), here.copies.len()), (0, 0));
+        let there = decide(&unread("us-west-2"), &rules(&daily), at("2026-11-26T02:00:00Z"));
+        assert_eq!((there.takes.len(), there.copies.len()), (1, 0));
+    }
+
+    #[test]
+    fn what_is_asked_for_by_hand_has_the_name_of_the_instant_at_which_it_was_asked_for() {
+        let line = line("rds-pre-migration", "daily 02:00 UTC");
+        let service = "kaireon".parse().unwrap();
+        let once = by_hand(&service, &line, at("2026-02-23T12:00:00Z")).unwrap();
+        assert!(once.name.starts_with("kaireon-rds-pre-migration-20260223-120000-"));
+        assert_eq!(by_hand(&service, &line, at("2026-02-23T12:00:00Z")), Some(once));
+    }
+}
