@@ -6,11 +6,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use muster_core::Timestamp;
 
 use crate::ending::conclude;
 #[cfg(feature = "account")]
 use crate::push;
-use crate::{asl, check, completions, faults, flows, rehearse, schema, simulate};
+use crate::{asl, backups, check, completions, faults, flows, rehearse, schema, simulate};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,6 +81,28 @@ Exit codes:
   1  an invariant was broken, or a run ended wrong and nobody was asked
   2  wrong usage, or a wrong plan";
 
+const BACKUPS_EXAMPLES: &str = "\
+Examples:
+  muster backups plan plan.yaml
+      What is taken, copied and deleted in the next day, and why. What is
+      there is assumed: what the schedules would have made.
+  muster backups plan plan.yaml --days 7 --at 2028-02-28T00:00:00Z
+      A week around a leap day.
+  muster backups plan plan.yaml --existing there.json
+      The same for what is really there.
+  muster backups plan plan.yaml --json | jq '.events[].what'
+
+What is there is a JSON object: `points`, each with at least `name`, `place`
+({\"region\": …}), `of` and `takenAt`, and `backup` where Muster made it;
+`unread`, the places that could not be listed; `killSwitch`.
+
+Nothing is called, and nothing is changed.
+
+Exit codes:
+  0  shown
+  1  more would be deleted at once than the plan allows: a person decides
+  2  wrong usage, a wrong plan, or a wrong list";
+
 const ASL_EXAMPLES: &str = "\
 Examples:
   muster asl statemachines/announce.asl.json --input @event.json --tasks tasks.json
@@ -143,6 +166,11 @@ enum Command {
     /// Let plans go through random disasters, or through every fault of every call
     #[command(after_long_help = SIMULATE_EXAMPLES)]
     Simulate(Simulate),
+    /// Show what will be taken, copied, kept and deleted, when, and why
+    Backups {
+        #[command(subcommand)]
+        command: BackupsCommand,
+    },
     /// List what can go wrong in a rehearsal, and what should follow
     Faults,
     /// List the flows: built and planned, and what starts them
@@ -166,6 +194,37 @@ enum Command {
         /// The shell
         shell: Shell,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum BackupsCommand {
+    /// Show what becomes of the backups of a plan, before anything is done
+    #[command(after_long_help = BACKUPS_EXAMPLES)]
+    Plan(BackupsPlan),
+}
+
+/// The arguments of `muster backups plan`.
+#[derive(Debug, Args)]
+pub(crate) struct BackupsPlan {
+    /// The plan, in YAML
+    #[arg(value_name = "PLAN", value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    /// The instant that it is asked for, such as 2026-11-26T00:00:00Z
+    /// [default: now]
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) at: Option<Timestamp>,
+    /// What is there, as JSON; without it, what the schedules would have made
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) existing: Option<PathBuf>,
+    /// So many days ahead
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=366))]
+    pub(crate) days: u16,
+    /// List every recovery point with what becomes of it
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Print all of it as JSON, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The arguments of `muster rehearse`.
@@ -292,6 +351,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check { plans } => check::run(plans),
         Command::Rehearse(arguments) => rehearse::run(arguments),
         Command::Simulate(arguments) => simulate::run(arguments),
+        Command::Backups { command: BackupsCommand::Plan(arguments) } => backups::run(arguments),
         Command::Faults => faults::run(),
         Command::Flows => flows::run(),
         #[cfg(feature = "account")]

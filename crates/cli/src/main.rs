@@ -1,6 +1,7 @@
 //! The muster command.
 
 mod asl;
+mod backups;
 mod card;
 #[cfg(feature = "account")]
 mod changes;

@@ -1,6 +1,7 @@
 //! Spans, counts and lines for people.
 
-use muster_core::Duration;
+use jiff::civil::{Date, DateTime};
+use muster_core::{Duration, Timestamp};
 
 /// A span for reading: `29m 23s`, `4h`, `1.9s`, `850ms`. Rounded up: never in our own favour.
 pub(crate) fn span(span: Duration) -> String {
@@ -16,6 +17,22 @@ pub(crate) fn virtual_clock(millis: i64, hours: bool) -> String {
     } else {
         format!("T{sign}{:02}:{:02}", seconds / 60, seconds % 60)
     }
+}
+
+/// The day in UTC.
+pub(crate) fn date(instant: Timestamp) -> Option<Date> {
+    civil(instant).map(|time| time.date())
+}
+
+fn civil(instant: Timestamp) -> Option<DateTime> {
+    jiff::Timestamp::from_millisecond(instant.as_millis()).ok().map(|instant| jiff::tz::TimeZone::UTC.to_datetime(instant))
+}
+
+/// `Thu 26 Nov 02:00`, in UTC; with its year where that is not `now`'s, or nothing is known of now.
+pub(crate) fn day_and_time(instant: Timestamp, now: Option<Timestamp>) -> String {
+    let Some(time) = civil(instant) else { return instant.to_string() };
+    let same_year = now.and_then(civil).is_some_and(|now| now.year() == time.year());
+    time.strftime(if same_year { "%a %-d %b %H:%M" } else { "%a %-d %b %Y %H:%M" }).to_string()
 }
 
 /// `1 run`, `20 runs`, `1,000 runs`.
@@ -132,6 +149,14 @@ mod tests {
         assert_eq!(thousands(999), "999");
         assert_eq!(percent(9_999, 10_000), "99.9 %");
         assert_eq!(percent(3, 3), "100 %");
+    }
+
+    #[test]
+    fn a_day_has_its_year_where_it_is_another_one() {
+        let now: Timestamp = "2026-11-26T00:30:00Z".parse().unwrap();
+        assert_eq!(day_and_time(now, None), "Thu 26 Nov 2026 00:30");
+        assert_eq!(day_and_time(now, Some(now)), "Thu 26 Nov 00:30");
+        assert_eq!(day_and_time("2028-02-29T02:00:59Z".parse().unwrap(), Some(now)), "Tue 29 Feb 2028 02:00");
     }
 
     #[test]
