@@ -1,148 +1,16 @@
 //! What is taken, copied, kept, deleted or held for a person: a pure function of what exists, the rules, and the time.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-
-use muster_core::{Duration, Timestamp};
+use muster_core::Timestamp;
 use muster_plan::{Name, PartReference, Retention};
-use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::calendar::{latest_slot, slots};
+use crate::decision::{CopyOrder, Decision, Fate, Hold, Reason, Situation, Take};
 use crate::keep::{Keep, newest_of_days, wanted};
 use crate::name::snapshot_name;
 use crate::point::{Place, PointStatus, RecoveryPoint};
 use crate::rules::{Destination, Line, Rules};
-
-/// What was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Situation {
-    /// Every recovery point of the plan's parts, in every place, in any order; also those that Muster did not make.
-    pub points: Vec<RecoveryPoint>,
-    /// Places of which the listing failed, or ended early: nothing is taken, copied into or deleted there, and nothing counts as arrived.
-    #[serde(default)]
-    pub unread: Vec<Place>,
-    /// Whether the kill switch is set.
-    #[serde(default)]
-    pub kill_switch: bool,
-}
-
-/// What follows from it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Decision {
-    /// What is taken now: at most one snapshot of each part, since a database that is being backed up takes no second one.
-    pub takes: Vec<Take>,
-    /// What is copied, in the order in which it should be asked for: newest first. [`start_now`](crate::start_now) says how many at once.
-    pub copies: Vec<CopyOrder>,
-    /// What becomes of each point, in the order of [`Situation::points`].
-    pub fates: Vec<Fate>,
-    /// Why a person has to look before anything is deleted.
-    pub hold: Option<Hold>,
-}
-
-/// A snapshot that is to be taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Take {
-    /// The backup.
-    pub backup: Name,
-    /// The part that it is of.
-    pub of: PartReference,
-    /// Its name.
-    pub name: String,
-    /// Where.
-    pub place: Place,
-    /// The slot that it is for, or the instant at which somebody asked for it.
-    pub slot: Timestamp,
-    /// How many slots before this one were missed since the newest backup. One backup makes up for all of them.
-    pub missed: usize,
-}
-
-/// A copy that is to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CopyOrder {
-    /// The backup.
-    pub backup: Name,
-    /// The part that it is of. Copies of one part are made one after the other.
-    pub of: PartReference,
-    /// Its name, in both places.
-    pub name: String,
-    /// From where.
-    pub from: Place,
-    /// To where.
-    pub to: Place,
-    /// The KMS key of the destination.
-    pub kms_key: Option<String>,
-    /// The instant that its data is of.
-    pub taken_at: Timestamp,
-}
-
-/// What becomes of a recovery point.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "fate", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Fate {
-    /// It stays.
-    Keep {
-        /// Why; never empty.
-        reasons: Vec<Keep>,
-    },
-    /// It is deleted.
-    Delete {
-        /// Why.
-        reason: Reason,
-    },
-    /// It would be deleted, and a person has to say so first.
-    Hold {
-        /// Why it would be deleted.
-        reason: Reason,
-    },
-}
-
-/// Why a recovery point is deleted.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(tag = "why", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Reason {
-    /// It is as old as it may become.
-    Older {
-        /// How old it may become.
-        than: Duration,
-    },
-    /// A newer one stands for its day, and with it for its week, month and year.
-    NotTheNewestOfItsDay,
-    /// It stands for its day, and the days, weeks, months and years that are kept are newer, or have a newer one.
-    NoGeneration,
-    /// There are enough newer ones.
-    Superseded {
-        /// So many are kept.
-        by: u32,
-    },
-    /// It cannot be restored from, and its name is in the way of the next attempt.
-    Failed,
-}
-
-/// Why a person has to look before anything is deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Hold {
-    /// How many would be deleted.
-    pub would_delete: usize,
-    /// How many may be deleted at once: `pruning.atMost`.
-    pub at_most: usize,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Reason::Older { than } => write!(f, "{than} old"),
-            Reason::NotTheNewestOfItsDay => f.write_str("a newer one stands for its day"),
-            Reason::NoGeneration => f.write_str("no day, week, month or year needs it any more"),
-            Reason::Superseded { by } => write!(f, "{by} newer ones are kept"),
-            Reason::Failed => f.write_str("failed: nothing can be restored from it"),
-        }
-    }
-}
+use crate::size::doubted;
 
 /// What is to be done now.
 ///
@@ -221,7 +89,7 @@ impl<'a> Part<'a> {
                 decision.takes.push(take);
             }
         }
-        let last_good = self.last_good();
+        let last_good = self.last_good(lines);
         let (retained, newest_of_days) = self.retained(lines);
         let arriving = self.awaited(lines);
         for (index, point, line) in &self.points {
@@ -272,14 +140,24 @@ impl<'a> Part<'a> {
         reasons
     }
 
-    /// The newest good point in each place: what is left when everything else has expired. Whatever else the plan counts as its own may be as good;
-    /// what Muster neither made nor adopted does not count, since somebody else may delete it tonight.
-    fn last_good(&self) -> BTreeSet<usize> {
-        let mut newest: BTreeMap<&Place, (Timestamp, &str, usize)> = BTreeMap::new();
+    /// The newest good point in each place, what is left when everything else has expired; and the newest that is not suspiciously small. Whatever
+    /// else the plan counts as its own may be as good; what Muster neither made nor adopted does not count, since somebody else may delete it tonight.
+    fn last_good(&self, lines: &[&'a Line]) -> BTreeSet<usize> {
+        let mut small: BTreeSet<Key<'_>> = BTreeSet::new();
+        for line in lines {
+            for destination in &line.destinations {
+                small.extend(doubted(&self.points_at(line, &destination.place), self.now).into_iter().map(|name| (&destination.place, name)));
+            }
+        }
+        // Of all of them, and of the sound ones.
+        let mut newest: BTreeMap<(&Place, bool), (Timestamp, &str, usize)> = BTreeMap::new();
         for (index, point, line) in &self.points {
             if line.is_some_and(|line| line.at(&point.place).is_some()) && point.is_good(self.now) {
                 let this = (point.taken_at, point.name.as_str(), *index);
-                newest.entry(&point.place).and_modify(|best| *best = (*best).max(this)).or_insert(this);
+                let is_small = small.contains(&(&point.place, point.name.as_str()));
+                for sound_only in [false, true].into_iter().filter(|sound_only| !sound_only || !is_small) {
+                    newest.entry((&point.place, sound_only)).and_modify(|best| *best = (*best).max(this)).or_insert(this);
+                }
             }
         }
         newest.into_values().map(|(_, _, index)| index).collect()
@@ -292,7 +170,17 @@ impl<'a> Part<'a> {
             for destination in &line.destinations {
                 let Some(retention) = &destination.retention else { continue };
                 let points = self.points_at(line, &destination.place);
-                let reasons = wanted(&points, retention, line.protects, self.now);
+                let mut reasons = wanted(&points, retention, line.protects, self.now);
+                // What is suspiciously small replaces nothing: so whatever would be kept without it is kept beside it.
+                let small = doubted(&points, self.now);
+                if !small.is_empty() {
+                    let sound: Vec<usize> = (0..points.len()).filter(|index| !small.contains(points[*index].name.as_str())).collect();
+                    let alone: Vec<&RecoveryPoint> = sound.iter().map(|index| points[*index]).collect();
+                    for (index, more) in sound.into_iter().zip(wanted(&alone, retention, line.protects, self.now)) {
+                        let had = &mut reasons[index];
+                        had.extend(more.into_iter().filter(|keep| !had.contains(keep)).collect::<Vec<_>>());
+                    }
+                }
                 newest.extend(newest_of_days(&points, self.now).into_iter().map(|point| (&point.place, point.name.as_str())));
                 retained.extend(points.iter().map(|point| (&point.place, point.name.as_str())).zip(reasons));
             }
@@ -404,6 +292,7 @@ type Key<'a> = (&'a Place, &'a str);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use muster_core::Duration;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -516,6 +405,25 @@ mod tests {
         let decision = decided(&points, &[cache], "2026-12-26T03:00:00Z");
         assert_eq!(decision.copies.iter().map(|order| order.taken_at).collect::<Vec<_>>(), [at("2026-11-26T02:00:00Z")]);
         assert_eq!(decision.fates[0], Fate::Keep { reasons: vec![Keep::Lifecycle, Keep::LastGood] });
+    }
+
+    #[test]
+    fn a_snapshot_of_a_tenth_of_the_usual_size_replaces_no_other() {
+        let days = ["2026-11-01", "2026-11-02", "2026-11-03", "2026-11-04", "2026-11-05"].map(|day| point(&format!("{day}T02:00:00Z")));
+        let sized = |newest: u64| {
+            let sizes = [900, 900, 900, 900, newest];
+            days.iter().zip(sizes).map(|(point, size)| RecoveryPoint { size: Some(muster_plan::Bytes::new(size)), ..point.clone() }).collect::<Vec<_>>()
+        };
+        let mut alone = line("rds-daily", "daily 02:00 UTC");
+        alone.destinations.truncate(1);
+        let kept = |points: &[RecoveryPoint], line: &Line| {
+            let fates = decided(points, std::slice::from_ref(line), "2026-12-26T02:00:00Z").fates;
+            fates.iter().map(|fate| matches!(fate, Fate::Keep { .. })).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(&sized(900), &alone), [false, false, false, false, true]);
+        assert_eq!(kept(&sized(90), &alone), [false, false, false, true, true], "the last one that can be believed stays as well");
+        alone.destinations[0].retention = Some(Retention::Generations { daily: 0, weekly: 1, monthly: 0, yearly: 0 });
+        assert_eq!(kept(&sized(90), &alone), [false, false, false, true, true], "and stands for its week");
     }
 
     #[test]

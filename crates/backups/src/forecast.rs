@@ -7,7 +7,8 @@ use muster_plan::{Name, Retention};
 use serde::Serialize;
 
 use crate::calendar::{latest_slot, slots};
-use crate::decide::{CopyOrder, Decision, Fate, Reason, Situation, Take, decide};
+use crate::decide::decide;
+use crate::decision::{CopyOrder, Decision, Fate, Reason, Situation, Take};
 use crate::name::snapshot_name;
 use crate::point::{Place, PointStatus, RecoveryPoint};
 use crate::rules::{Line, Rules};

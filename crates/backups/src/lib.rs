@@ -1,22 +1,32 @@
 //! Backups as pure functions of what exists, what the plan says, and the time.
 //!
 //! [`Rules`] are made of a plan; [`RecoveryPoint`]s are what a listing found. [`decide`] says what is taken, copied, kept, deleted or held, and why:
-//! the actions do it, `muster backups plan` shows it beforehand. Nothing here calls anything.
+//! the actions do it, `muster backups plan` shows it beforehand. [`verify`] judges whether what was found would restore. Nothing here calls
+//! anything.
 
 mod calendar;
 mod decide;
+mod decision;
+mod finding;
 mod forecast;
 mod keep;
 mod name;
 mod point;
 mod queue;
 mod rules;
+mod size;
+mod survey;
+mod verify;
 
 pub use calendar::{latest_slot, slots};
-pub use decide::{CopyOrder, Decision, Fate, Hold, Reason, Situation, Take, by_hand, decide};
+pub use decide::{by_hand, decide};
+pub use decision::{CopyOrder, Decision, Fate, Hold, Reason, Situation, Take};
+pub use finding::Finding;
 pub use forecast::{Event, Happening, assumed, forecast};
 pub use keep::{Keep, Period};
 pub use name::snapshot_name;
 pub use point::{Place, PointStatus, RecoveryPoint};
 pub use queue::{COPIES_PER_REGION, start_now};
 pub use rules::{Destination, Line, Rules};
+pub use survey::{Found, Key, KeyState, Listing, Quota, Survey};
+pub use verify::{Expectation, Exposure, Problem, Verdict, expectations, verify};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use muster_core::Region;
 
-use crate::decide::CopyOrder;
+use crate::decision::CopyOrder;
 use crate::point::{PointStatus, RecoveryPoint};
 
 /// Copies in flight at once into one region, of one account: the quota that RDS has for "Cross-Region snapshot copy requests", which others of the

@@ -121,7 +121,7 @@ impl Outlook<'_> {
         let rows = rows.map(|backup| {
             let what = match &backup.method {
                 BackupMethod::AutomatedBackups => "RDS's automated backups".to_owned(),
-                BackupMethod::S3Objects { bucket, prefix } => format!("s3://{bucket}/{}", prefix.as_deref().unwrap_or("")),
+                BackupMethod::S3Objects { bucket, prefix, .. } => format!("s3://{bucket}/{}", prefix.as_deref().unwrap_or("")),
                 BackupMethod::External { location } => format!("{location}: recorded only"),
                 BackupMethod::DatabaseSnapshot | BackupMethod::CacheSnapshot { .. } => String::new(),
             };

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::Name;
 use crate::objectives::PartReference;
 use crate::schedule::Schedule;
+use crate::traffic::RegionRole;
 use crate::units::DurationText;
 
 /// A backup that Muster makes, or verifies.
@@ -85,8 +86,10 @@ pub enum BackupMethod {
     },
     /// Objects that something else writes; Muster verifies that the newest is fresh, in both regions.
     S3Objects {
-        /// The bucket in the primary region.
+        /// The bucket that they are written to.
         bucket: String,
+        /// The region that it is in; without it, the primary one.
+        region: Option<RegionRole>,
         /// The prefix of their keys.
         prefix: Option<String>,
     },
