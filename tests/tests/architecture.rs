@@ -53,8 +53,8 @@ fn arrows_go_one_way() {
     assert_eq!(own("muster-plan"), set(&["muster-core"]));
     assert_eq!(own("muster-report"), set(&["muster-core", "muster-plan"]));
     assert_eq!(own("muster-backups"), set(&["muster-core", "muster-plan"]));
-    assert_eq!(own("muster-actions"), set(&["muster-core", "muster-plan", "muster-report"]));
-    assert_eq!(own("muster-twin"), set(&["muster-actions", "muster-asl", "muster-core", "muster-plan", "muster-report"]));
+    assert_eq!(own("muster-actions"), set(&["muster-backups", "muster-core", "muster-plan", "muster-report"]));
+    assert_eq!(own("muster-twin"), set(&["muster-actions", "muster-asl", "muster-backups", "muster-core", "muster-plan", "muster-report"]));
 }
 
 /// What the local stack runs is built with the whole workspace, so that tests, command and functions share what is compiled; what is deployed is

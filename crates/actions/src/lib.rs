@@ -4,11 +4,13 @@
 
 mod acceptance;
 mod answer_question;
+mod backups;
 mod batch;
 mod budget;
 mod cache_checks;
 mod close_run;
 mod confirm_outage;
+mod copy_backup;
 mod failover_cache;
 mod fence_database;
 mod fence_returned;
@@ -23,6 +25,7 @@ mod outage;
 mod preflight;
 mod probe;
 mod promote_replica;
+mod prune_backups;
 mod question;
 mod request_decision;
 mod scale_compute;
@@ -30,6 +33,7 @@ mod set_kill_switch;
 mod stand_down;
 mod superseded;
 mod sweep_decisions;
+mod take_backup;
 mod tell;
 mod unbuilt;
 mod update_configuration;
@@ -40,7 +44,7 @@ use std::sync::Arc;
 
 use muster_core::ports::{
     Alarms, Caches, Channels, Control, Databases, Decisions, Dns, Executions, GlobalCaches, Http, Images, LaunchTemplates, Ledger, MetricWriter, Metrics,
-    Notes, Parameters, Plans, Quotas, Reports, Resolver, RunRegistry, Samples, ScalingGroups, Sql,
+    Notes, Parameters, Plans, Quotas, Reports, Resolver, RunRegistry, Samples, ScalingGroups, Snapshots, Sql,
 };
 use muster_core::{ActionError, Clock, Failure, Journaled, Progress, run_action as invoke, run_alone as invoke_alone};
 use muster_plan::Plan;
@@ -48,8 +52,10 @@ use muster_report::Report;
 use serde::Deserializer;
 
 pub use answer_question::{ANSWER_QUESTION, answer_question};
+pub use backups::{BACKUP_TAG, LEGAL_HOLD_TAG, SERVICE_TAG, SLOT_TAG, USED_BY_TAG};
 pub use close_run::{CLOSE_RUN, close_run};
 pub use confirm_outage::{CONFIRM_OUTAGE, confirm_outage};
+pub use copy_backup::{COPY_BACKUP, copy_backup};
 pub use failover_cache::{FAILOVER_CACHE, failover_cache};
 pub use fence_database::{FENCE_DATABASE, fence_database};
 pub use fence_returned::{FENCE_RETURNED, fence_returned};
@@ -62,11 +68,13 @@ pub use open_run::{LONGEST_FUNCTION, OPEN_RUN, open_run};
 pub use preflight::{PREFLIGHT, preflight};
 pub use probe::{NAMESPACE, PRIMARY_HEALTHY, PROBE, alarm_event, probe};
 pub use promote_replica::{PROMOTE_REPLICA, promote_replica};
+pub use prune_backups::{PRUNE_BACKUPS, prune_backups};
 pub use request_decision::{FAILOVER, REQUEST_DECISION, request_decision};
 pub use scale_compute::{SCALE_COMPUTE, scale_compute};
 pub use set_kill_switch::{SET_KILL_SWITCH, set_kill_switch};
 pub use stand_down::{STAND_DOWN, stand_down};
 pub use sweep_decisions::{SWEEP_DECISIONS, sweep_decisions};
+pub use take_backup::{TAKE_BACKUP, take_backup};
 pub use unbuilt::{FLOWS, built_part, unbuilt};
 pub use update_configuration::{UPDATE_CONFIGURATION, update_configuration};
 pub use verify_data::{VERIFY_DATA, verify_data};
@@ -89,6 +97,7 @@ pub trait World:
     + Sql
     + GlobalCaches
     + Caches
+    + Snapshots
     + ScalingGroups
     + LaunchTemplates
     + Parameters
@@ -104,7 +113,8 @@ pub trait World:
 {
 }
 
-/// Runs the action that a function is named after. It calls what the Lambda of that name calls.
+/// Runs the action that a function is named after. It calls what the Lambda of that name calls. Those of the flow `backup` have no functions yet, and
+/// are not among them.
 ///
 /// # Errors
 /// As the action; `Muster.Invalid` for a function that there is none of.

@@ -422,8 +422,10 @@ mod tests {
         };
         assert_eq!(kept(&sized(900), &alone), [false, false, false, false, true]);
         assert_eq!(kept(&sized(90), &alone), [false, false, false, true, true], "the last one that can be believed stays as well");
-        alone.destinations[0].retention = Some(Retention::Generations { daily: 0, weekly: 1, monthly: 0, yearly: 0 });
-        assert_eq!(kept(&sized(90), &alone), [false, false, false, true, true], "and stands for its week");
+        alone.destinations[0].retention = Some(Retention::Generations { daily: 0, weekly: 2, monthly: 0, yearly: 0 });
+        let next_week = RecoveryPoint { size: Some(muster_plan::Bytes::new(900)), ..point("2026-11-11T02:00:00Z") };
+        let weeks = [sized(90), vec![next_week]].concat();
+        assert_eq!(kept(&weeks, &alone), [false, false, false, true, true, true], "and stands for its week");
     }
 
     #[test]

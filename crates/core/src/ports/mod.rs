@@ -14,6 +14,7 @@ mod caches;
 mod compute;
 mod databases;
 mod people;
+mod snapshots;
 mod state;
 mod traffic;
 
@@ -21,6 +22,7 @@ pub use caches::{CacheEndpoint, Caches, GlobalCacheState, GlobalCaches, GlobalMe
 pub use compute::{GroupSize, GroupState, Headroom, ImageState, Images, LaunchTemplateState, LaunchTemplates, Parameters, Quotas, ScalingGroups};
 pub use databases::{DatabaseRole, DatabaseState, DatabaseStatus, Databases, Sql, SqlTarget, WriteAttempt};
 pub use people::{Address, Channels, Message, Recipient};
+pub use snapshots::{Requested, Snapshot, SnapshotCopy, SnapshotPage, SnapshotPlace, SnapshotSource, SnapshotStatus, Snapshots, SourceKind};
 pub use state::{
     Answer, Closing, Control, ControlState, Decisions, ExecutionState, Executions, KillSwitch, LaneState, Ledger, Note, Notes, OpenRun, Plans, Question,
     Reading, Reports, RunRegistry, Sample, Samples, StartedPlan,

@@ -1,0 +1,81 @@
+//! Takes the snapshots that the plan's schedules ask for.
+//!
+//! Converges: a slot that has its snapshot is left alone, one that is being taken is waited for; one that failed is removed and taken again; missed
+//!            slots are made up for once.
+//! Refuses:   nothing.
+//! Leaves behind on failure: snapshots that were taken, and those that are being taken.
+//! AWS: rds:DescribeDBSnapshots, rds:DescribeDBClusterSnapshots, rds:CreateDBSnapshot, rds:CreateDBClusterSnapshot, rds:AddTagsToResource,
+//!      rds:DeleteDBSnapshot, rds:DeleteDBClusterSnapshot, elasticache:DescribeSnapshots, elasticache:ListTagsForResource, elasticache:CreateSnapshot,
+//!      elasticache:DeleteSnapshot (primary region).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use muster_backups::{PointStatus, Take};
+use muster_core::ports::Snapshots;
+use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Finding, Progress};
+use muster_plan::Plan;
+use serde::Deserialize;
+
+use crate::backups::{BACKUP_TAG, SERVICE_TAG, SLOT_TAG, clear_failed, look, parts};
+use crate::batch::{Batch, Landed, Pace};
+
+/// The action.
+pub const TAKE_BACKUP: Action = Action { name: "take-backup", conduct: Conduct::Mutates };
+
+/// Nothing to ask for: the plan and the time say which.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {}
+
+/// A first snapshot of a large instance takes hours (RDS user guide); then a person should look.
+const PATIENCE: Duration = Duration::from_hours(12);
+
+/// Takes what is due. Called twice, it takes nothing twice: the same slot has the same name.
+///
+/// # Errors
+/// `Permanent` names every backup that cannot be taken; the others are taken all the same.
+pub async fn take_backup<W>(_: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
+where
+    W: Clock + Snapshots,
+{
+    let mut batch = Batch::default();
+    for (of, source, rules) in parts(cx.plan) {
+        let seen = look(world, of, source, &rules, cx.now).await;
+        let primary = rules.lines.iter().find_map(|line| line.source()).map(|source| source.place.clone());
+        for (_, error) in seen.unread.iter().filter(|(place, _)| Some(place) == primary.as_ref()) {
+            batch.call_failed(&seen.of.0, error.clone());
+        }
+        for point in seen.situation.points.iter().filter(|point| point.status == PointStatus::Creating) {
+            match cx.elapsed() > PATIENCE {
+                true => batch.failed(slow(&point.name, cx.elapsed())),
+                false => batch.pending(&point.name, "being taken"),
+            }
+        }
+        clear_failed(world, &seen, primary.iter().collect::<Vec<_>>().as_slice(), &mut batch).await;
+        for take in &seen.decision.takes {
+            let tags = tags(cx.plan, take);
+            batch.land(match world.create_snapshot(&take.place.region, &seen.source, &take.name, &tags).await {
+                // Taken already by an earlier request whose answer was lost: the next look sees it.
+                Ok(_) => Landed::Asked(take.name.clone(), "asked for"),
+                Err(error) if error.fault.is_ambiguous() => Landed::Asked(take.name.clone(), "asked for"),
+                Err(error) => Landed::Failed(take.name.clone(), error),
+            });
+        }
+    }
+    batch.into_progress(world.now(), cx, Pace::Unhurried, "taken")
+}
+
+fn tags(plan: &Plan, take: &Take) -> BTreeMap<Arc<str>, Arc<str>> {
+    let tags = [(SERVICE_TAG, plan.service.to_string()), (BACKUP_TAG, take.backup.to_string()), (SLOT_TAG, take.slot.to_string())];
+    tags.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+fn slow(name: &str, elapsed: Duration) -> Finding {
+    Finding::new(
+        name,
+        format!("being taken for {}", elapsed.in_words()),
+        format!("a snapshot within {PATIENCE}"),
+        "look at its progress and its source's events; answer `retry` to go on waiting, or `skip` to copy and prune what is there",
+    )
+}

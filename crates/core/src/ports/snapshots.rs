@@ -1,0 +1,115 @@
+//! Snapshots of databases, clusters and caches, wherever they are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::{CallError, Region, Timestamp};
+
+/// What snapshots are taken of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SnapshotSource {
+    /// What it is: decides which of AWS's APIs is called.
+    pub kind: SourceKind,
+    /// Its identifier, in the region where its snapshots are taken. Copies of them name it too.
+    pub name: Arc<str>,
+}
+
+/// What can be snapshotted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SourceKind {
+    /// An RDS instance.
+    Instance,
+    /// An Aurora cluster.
+    Cluster,
+    /// An ElastiCache replication group.
+    Cache,
+}
+
+/// Where snapshots are.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SnapshotPlace {
+    /// The region.
+    pub region: Region,
+    /// The account, where it is not the service's own.
+    pub account: Option<Arc<str>>,
+    /// The bucket, of exported snapshots.
+    pub bucket: Option<Arc<str>>,
+}
+
+/// Whether a snapshot can be restored from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotStatus {
+    /// `creating`, `copying`, `exporting`: being made.
+    UnderWay,
+    /// `available`.
+    Available,
+    /// `failed`, `incompatible-…`: it never will.
+    Failed,
+}
+
+/// One snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its identifier.
+    pub name: Arc<str>,
+    /// Whether it can be restored from.
+    pub status: SnapshotStatus,
+    /// The instant that its data is of; a copy's is its original's (`OriginalSnapshotCreateTime`).
+    pub taken_at: Timestamp,
+    /// Bytes, where the service tells.
+    pub size: Option<u64>,
+    /// The ARN of the key that encrypts it.
+    pub kms_key: Option<Arc<str>>,
+    /// Its tags.
+    pub tags: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+/// A page of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotPage {
+    /// What is on it.
+    pub snapshots: Vec<Snapshot>,
+    /// Where the next one begins; `None` on the last.
+    pub next: Option<Arc<str>>,
+}
+
+/// A copy of a snapshot, under the same name and with its tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotCopy<'a> {
+    /// What it is of.
+    pub source: &'a SnapshotSource,
+    /// Its name, in both places.
+    pub name: &'a str,
+    /// From where; the adapter makes the ARN of it, since another region knows no bare name.
+    pub from: &'a SnapshotPlace,
+    /// To where: the call is made there. A bucket has to be in the region of `from`.
+    pub to: &'a SnapshotPlace,
+    /// The key of the destination.
+    pub kms_key: Option<&'a str>,
+}
+
+/// What became of a request for a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requested {
+    /// It is being made.
+    Started,
+    /// There is one of that name already (`DBSnapshotAlreadyExists`, `SnapshotAlreadyExistsFault`): an earlier request was applied.
+    NameTaken,
+}
+
+/// Snapshots.
+pub trait Snapshots {
+    /// A page of all snapshots of a source in a place, whoever made them; automated ones are not among them. A source without any has an empty page:
+    /// so has one that does not exist.
+    async fn list_snapshots(&self, place: &SnapshotPlace, source: &SnapshotSource, after: Option<&str>) -> Result<SnapshotPage, CallError>;
+
+    /// Starts a snapshot. `NotFound` where there is no such source; `Rejected` where the quota is reached, or the source is busy.
+    async fn create_snapshot(&self, region: &Region, source: &SnapshotSource, name: &str, tags: &BTreeMap<Arc<str>, Arc<str>>) -> Result<Requested, CallError>;
+
+    /// Starts a copy, or an export where the destination is a bucket. `NotFound` where there is no such snapshot; `Rejected` where the quota of
+    /// copies in flight is reached, or the key cannot be used.
+    async fn copy_snapshot(&self, copy: &SnapshotCopy<'_>) -> Result<Requested, CallError>;
+
+    /// Deletes a snapshot. `NotFound` where it is gone.
+    async fn delete_snapshot(&self, place: &SnapshotPlace, source: &SnapshotSource, name: &str) -> Result<(), CallError>;
+}
