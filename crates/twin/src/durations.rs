@@ -94,6 +94,10 @@ pub(crate) const DELIVERY: Table = Table([200, 350, 500, 800, 1_500, 3_000, 12_0
 pub(crate) const LAG: Table = Table([60, 120, 200, 420, 900, 1_900, 6_000, 20_000]);
 /// A replica that lost its source catches up once it is back.
 pub(crate) const CATCH_UP: Table = Table::seconds([5, 10, 20, 40, 90, 180, 600, 1_200]);
+/// A snapshot of an instance that has earlier ones, which is incremental: minutes (RDS user guide: depends on what changed since).
+pub(crate) const SNAPSHOT: Table = Table::seconds([40, 90, 150, 240, 480, 900, 2_400, 5_400]);
+/// An incremental copy across regions: minutes to hours (RDS user guide, "Copying a DB snapshot": can take hours).
+pub(crate) const SNAPSHOT_COPY: Table = Table::seconds([120, 300, 480, 900, 1_800, 3_600, 9_000, 18_000]);
 /// A person looks at the phone and answers.
 pub(crate) const PERSON: Table = Table::seconds([20, 60, 120, 240, 480, 900, 2_400, 5_400]);
 

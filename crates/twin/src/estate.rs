@@ -29,6 +29,7 @@ use crate::outcome::Effort;
 use crate::scenario::Scenario;
 use crate::serving::{Serving, Wiring};
 use crate::shares::Rates;
+use crate::snapshots::Snapshots;
 use crate::story::{Event, Story};
 use crate::strikes::Strikes;
 use crate::traffic::Record;
@@ -68,6 +69,8 @@ pub struct Estate {
     pub quota_left: Option<u32>,
     /// Global caches.
     pub caches: BTreeMap<Arc<str>, GlobalCache>,
+    /// Snapshots, in every region.
+    pub snapshots: Snapshots,
     /// Public names, in the plan's order.
     pub records: Vec<Record>,
     /// Their positions, by name.
@@ -150,6 +153,7 @@ impl Estate {
             parameters: BTreeMap::new(),
             quota_left: None,
             caches: BTreeMap::new(),
+            snapshots: Snapshots::default(),
             clients: Clients::new(started_at, rate, writes, &answers, plan.databases.len()),
             record_of: first_positions(records.iter().map(|record| std::slice::from_ref(&record.name).iter())),
             host_of: first_positions(records.iter().map(Record::hosts)),

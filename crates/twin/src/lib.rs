@@ -38,6 +38,7 @@ mod schedules;
 mod serving;
 mod shares;
 pub mod simulate;
+mod snapshots;
 mod story;
 mod strikes;
 #[cfg(test)]
@@ -64,6 +65,7 @@ pub use network::{From, Network};
 pub use outcome::{Effort, Rehearsal};
 pub use rehearse::{Recording, Rehearser, rehearse, rehearse_many};
 pub use scenario::{Matching, Planned, Scenario, UnknownFault, When};
+pub use snapshots::{SnapshotFault, Snapshots, Stored};
 pub use story::{Event, Story};
 pub use strikes::Strikes;
 pub use traffic::Record;

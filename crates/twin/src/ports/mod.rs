@@ -3,6 +3,7 @@
 mod compute;
 mod databases;
 mod memory;
+mod snapshots;
 mod sql;
 mod traffic;
 

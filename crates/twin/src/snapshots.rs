@@ -1,0 +1,259 @@
+//! Snapshots: what is where, how long making them takes, and what goes wrong with them.
+//!
+//! Modelled: names, tags, statuses, pages, the quota of manual snapshots, copies in flight, keys, sources that are gone. Not modelled: content,
+//! the engine's load while it is backed up, replication of buckets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use muster_backups::COPIES_PER_REGION;
+use muster_core::ports::{Requested, Snapshot, SnapshotCopy, SnapshotPage, SnapshotPlace, SnapshotSource, SnapshotStatus};
+use muster_core::{CallFault, Duration, Region, Timestamp};
+
+use crate::durations::{SNAPSHOT, SNAPSHOT_COPY};
+use crate::estate::Estate;
+use crate::world::Refusal;
+
+/// DescribeDBSnapshots returns at most so many at once. Source: its API reference, `MaxRecords`.
+const PAGE: usize = 100;
+/// What a bucket's owner lets exports live for.
+const LIFECYCLE: Duration = Duration::from_hours(30 * 24);
+
+/// Something that goes wrong with snapshots for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SnapshotFault {
+    /// No further manual snapshot may be made in a region.
+    QuotaReached(Region),
+    /// The key of copies into a region is disabled.
+    KeyDisabled(Region),
+    /// Copies into a region that begin now fail half-way.
+    CopiesFail(Region),
+    /// Snapshots that begin now fail half-way.
+    SnapshotsFail,
+    /// A source does not exist.
+    SourceGone(Arc<str>),
+    /// Everything is denied in a region.
+    Denied(Region),
+    /// Listings of a region are empty, without an error.
+    EmptyListing(Region),
+    /// Calls to a region are refused for their rate.
+    Throttled(Region),
+    /// Changes in a region are made, and nobody answers.
+    AppliedWithoutAnswer(Region),
+}
+
+/// A snapshot, whoever made it.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// What it is of.
+    pub source: SnapshotSource,
+    /// The instant that its data is of.
+    pub taken_at: Timestamp,
+    /// When it is available, or has failed.
+    pub ready_at: Timestamp,
+    /// Whether it fails then.
+    pub fails: bool,
+    /// The copy's key.
+    pub kms_key: Option<Arc<str>>,
+    /// Its tags.
+    pub tags: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+impl Stored {
+    /// Its status at an instant.
+    pub fn status(&self, now: Timestamp) -> SnapshotStatus {
+        match self.fails {
+            _ if now < self.ready_at => SnapshotStatus::UnderWay,
+            true => SnapshotStatus::Failed,
+            false => SnapshotStatus::Available,
+        }
+    }
+}
+
+/// All snapshots, and what goes wrong when.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshots {
+    /// By place and name.
+    pub there: BTreeMap<(SnapshotPlace, Arc<str>), Stored>,
+    /// Faults, each from an instant until another.
+    pub faults: Vec<(SnapshotFault, Timestamp, Timestamp)>,
+    /// How many were made so far: snapshots and copies.
+    pub made: u64,
+    /// How many were deleted so far.
+    pub deleted: u64,
+    /// How many copies were refused since too many were in flight.
+    pub crowded: u64,
+}
+
+impl Snapshots {
+    fn strikes(&self, now: Timestamp, is: impl Fn(&SnapshotFault) -> bool) -> bool {
+        self.faults.iter().any(|(fault, from, until)| *from <= now && now < *until && is(fault))
+    }
+
+    fn answers(&self, now: Timestamp, region: &Region) -> Result<(), Refusal> {
+        if self.strikes(now, |fault| *fault == SnapshotFault::Denied(region.clone())) {
+            return Err((CallFault::Denied, "AccessDenied: not authorized to perform this action".to_owned()));
+        }
+        if self.strikes(now, |fault| *fault == SnapshotFault::Throttled(region.clone())) {
+            return Err((CallFault::Throttled, "Rate exceeded".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The answer to a change that was made.
+    fn answered<T>(&self, now: Timestamp, region: &Region, value: T) -> Result<T, Refusal> {
+        if self.strikes(now, |fault| *fault == SnapshotFault::AppliedWithoutAnswer(region.clone())) {
+            return Err((CallFault::TimedOut, "no answer within 3s".to_owned()));
+        }
+        Ok(value)
+    }
+
+    /// Copies that are under way into a region, and not into a bucket of it.
+    pub fn in_flight(&self, now: Timestamp, region: &Region) -> usize {
+        let copies = self
+            .there
+            .iter()
+            .filter(|((place, _), stored)| place.region == *region && place.bucket.is_none() && stored.kms_key.is_some() && now < stored.ready_at);
+        copies.count()
+    }
+}
+
+impl Estate {
+    pub(crate) fn list_snapshots(&self, place: &SnapshotPlace, source: &SnapshotSource, after: Option<&str>) -> Result<SnapshotPage, Refusal> {
+        let (now, snapshots) = (self.now(), &self.snapshots);
+        snapshots.answers(now, &place.region)?;
+        if snapshots.strikes(now, |fault| *fault == SnapshotFault::EmptyListing(place.region.clone())) {
+            return Ok(SnapshotPage::default());
+        }
+        let of_source =
+            snapshots.there.iter().filter(|((at, name), stored)| at == place && stored.source == *source && after.is_none_or(|after| **name > *after));
+        let mut found: Vec<Snapshot> = of_source
+            .take(PAGE + 1)
+            .map(|((_, name), stored)| Snapshot {
+                name: name.clone(),
+                status: stored.status(now),
+                taken_at: stored.taken_at,
+                size: Some(100 << 30),
+                kms_key: stored.kms_key.clone(),
+                tags: stored.tags.clone(),
+            })
+            .collect();
+        let next = (found.len() > PAGE).then(|| found[PAGE - 1].name.clone());
+        found.truncate(PAGE);
+        Ok(SnapshotPage { snapshots: found, next })
+    }
+
+    pub(crate) fn create_snapshot(
+        &mut self,
+        region: &Region,
+        source: &SnapshotSource,
+        name: &str,
+        tags: &BTreeMap<Arc<str>, Arc<str>>,
+    ) -> Result<Requested, Refusal> {
+        let now = self.now();
+        self.snapshots.answers(now, region)?;
+        let place = SnapshotPlace { region: region.clone(), account: None, bucket: None };
+        if self.snapshots.strikes(now, |fault| *fault == SnapshotFault::SourceGone(source.name.clone())) {
+            return Err((CallFault::NotFound, format!("DBInstanceNotFound: {} not found", source.name)));
+        }
+        if self.snapshots.there.contains_key(&(place.clone(), name.into())) {
+            return Ok(Requested::NameTaken);
+        }
+        self.room(now, region)?;
+        let fails = self.snapshots.strikes(now, |fault| *fault == SnapshotFault::SnapshotsFail);
+        let ready_at = now.after(self.durations.of(&SNAPSHOT, name, "snapshot", 0));
+        let stored = Stored { source: source.clone(), taken_at: now, ready_at, fails, kms_key: None, tags: tags.clone() };
+        self.snapshots.there.insert((place, name.into()), stored);
+        self.snapshots.made += 1;
+        self.snapshots.answered(now, region, Requested::Started)
+    }
+
+    pub(crate) fn copy_snapshot(&mut self, copy: &SnapshotCopy<'_>) -> Result<Requested, Refusal> {
+        let now = self.now();
+        let region = &copy.to.region;
+        self.snapshots.answers(now, region)?;
+        let original = self.snapshots.there.get(&(copy.from.clone(), copy.name.into())).cloned();
+        let original = original.filter(|original| original.status(now) == SnapshotStatus::Available);
+        let Some(original) = original else { return Err((CallFault::NotFound, format!("DBSnapshotNotFound: {} in {}", copy.name, copy.from.region))) };
+        if self.snapshots.there.contains_key(&(copy.to.clone(), copy.name.into())) {
+            return Ok(Requested::NameTaken);
+        }
+        if copy.to.bucket.is_none() {
+            if self.snapshots.strikes(now, |fault| *fault == SnapshotFault::KeyDisabled(region.clone())) {
+                let key = copy.kms_key.unwrap_or("the default key");
+                return Err((CallFault::Rejected, format!("KMSKeyNotAccessibleFault: {key} is disabled or does not exist")));
+            }
+            if self.snapshots.in_flight(now, region) >= COPIES_PER_REGION {
+                self.snapshots.crowded += 1;
+                return Err((CallFault::Rejected, format!("SnapshotQuotaExceeded: {COPIES_PER_REGION} copies into {region} are in progress")));
+            }
+            self.room(now, region)?;
+        }
+        if copy.to.bucket.is_some() {
+            self.snapshots.there.retain(|(place, _), stored| place != copy.to || now.since(stored.taken_at) < LIFECYCLE);
+        }
+        let fails = self.snapshots.strikes(now, |fault| *fault == SnapshotFault::CopiesFail(region.clone()));
+        let longer = self.durations.of(&SNAPSHOT_COPY, copy.name, "copy", self.snapshots.made);
+        let kms_key = Some(copy.kms_key.unwrap_or("default").into());
+        self.snapshots.there.insert((copy.to.clone(), copy.name.into()), Stored { ready_at: now.after(longer), fails, kms_key, ..original });
+        self.snapshots.made += 1;
+        self.snapshots.answered(now, region, Requested::Started)
+    }
+
+    pub(crate) fn delete_snapshot(&mut self, place: &SnapshotPlace, name: &str) -> Result<(), Refusal> {
+        let now = self.now();
+        self.snapshots.answers(now, &place.region)?;
+        let key = (place.clone(), Arc::<str>::from(name));
+        if !self.snapshots.there.contains_key(&key) {
+            return Err((CallFault::NotFound, format!("DBSnapshotNotFound: {name}")));
+        }
+        self.check_deletion(&key);
+        self.snapshots.there.remove(&key);
+        self.snapshots.deleted += 1;
+        self.snapshots.answered(now, &place.region, ())
+    }
+
+    fn room(&self, now: Timestamp, region: &Region) -> Result<(), Refusal> {
+        match self.snapshots.strikes(now, |fault| *fault == SnapshotFault::QuotaReached(region.clone())) {
+            true => Err((CallFault::Rejected, "SnapshotQuotaExceeded: cannot create more than 100 manual snapshots".to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    /// What must never be deleted: written down once more, without the rules that the actions decide by.
+    fn check_deletion(&mut self, key: &(SnapshotPlace, Arc<str>)) {
+        let now = self.now();
+        let Some(stored) = self.snapshots.there.get(key).cloned() else { return };
+        let tag = |stored: &Stored, name: &str| stored.tags.get(name).cloned();
+        let is_ours = |stored: &Stored| tag(stored, "muster:service").is_some_and(|service| self.plan.service == *service);
+        let mut seen = Vec::new();
+        if !is_ours(&stored) {
+            seen.push("others made it");
+        }
+        if tag(&stored, "muster:legal-hold").is_some() {
+            seen.push("it is under legal hold");
+        }
+        if tag(&stored, "muster:used-by").is_some() {
+            seen.push("a restore uses it");
+        }
+        let is_good = |stored: &Stored| stored.status(now) == SnapshotStatus::Available;
+        let others =
+            |of: &dyn Fn(&(SnapshotPlace, Arc<str>), &Stored) -> bool| self.snapshots.there.iter().any(|(other, stored)| other != key && of(other, stored));
+        if others(&|(place, name), copy| *name == key.1 && *place != key.0 && copy.source == stored.source && copy.status(now) == SnapshotStatus::UnderWay) {
+            seen.push("its copy is under way");
+        }
+        if is_good(&stored) {
+            if !others(&|(place, _), other| *place == key.0 && other.source == stored.source && is_ours(other) && is_good(other)) {
+                seen.push("it is the last good one of its source there");
+            }
+            let backup = tag(&stored, "muster:backup").and_then(|name| self.plan.backup(&name).cloned());
+            if backup.and_then(|backup| backup.max_age).is_some_and(|age| now.since(stored.taken_at) < age) {
+                seen.push("it is younger than its maxAge");
+            }
+        }
+        if !seen.is_empty() {
+            let text = format!("{} ({}) is deleted although {}", key.1, key.0.region, seen.join(", and "));
+            self.violate(14, text);
+        }
+    }
+}
