@@ -1,9 +1,12 @@
-//! Backups on the twin: single actions, and each fault by itself.
+//! Backups on the twin: single actions, each fault by itself, and a year of two plans.
+
+use std::collections::BTreeSet;
 
 use muster_actions::{COPY_BACKUP, PRUNE_BACKUPS, TAKE_BACKUP, copy_backup, prune_backups, take_backup};
-use muster_core::ports::{SnapshotPlace, SnapshotSource, SnapshotStatus, SourceKind};
+use muster_backups::{Found, Listing, PointStatus, RecoveryPoint, Rules, Survey, expectations, verify};
+use muster_core::ports::{SnapshotPlace, SnapshotSource, SnapshotStatus, Snapshots as _, SourceKind};
 use muster_core::{Region, Timestamp, run_action};
-use muster_plan::{Plan, load};
+use muster_plan::{Bytes, Plan, load};
 
 use super::*;
 use crate::snapshots::{SnapshotFault, Stored};
@@ -61,6 +64,37 @@ impl Protect {
             failures.extend(self.call(action).await.err());
         }
         failures
+    }
+
+    /// One execution of the flow: each action until it is done or fails, for at most three hours.
+    async fn until_settled(&self) -> BTreeSet<String> {
+        let mut failures = BTreeSet::new();
+        for action in ["take-backup", "copy-backup", "prune-backups"] {
+            for _ in 0..6 {
+                match self.call(action).await {
+                    Ok(progress) if progress.is_done() => break,
+                    Ok(_) => pass(600).await,
+                    Err(failure) => {
+                        failures.insert(failure.error_type.to_owned());
+                        break;
+                    }
+                }
+            }
+        }
+        failures
+    }
+
+    /// The next execution opens a run of its own.
+    async fn next_run(&mut self) {
+        let world = self.twin.world(RegionRole::Standby, "test", "000001-test");
+        let epoch = self.run.epoch;
+        self.run = Run {
+            epoch: epoch + 1,
+            id: muster_core::RunId(format!("{}.backup.{}", self.run.service, epoch + 1).into()),
+            opened_at: self.twin.now(),
+            ..self.run.clone()
+        };
+        assert!(world.open_run(epoch, &OpenRun { run: self.run.clone(), execution: "backup".into(), drill: false }).await.unwrap());
     }
 
     /// Turns, so far apart.
@@ -216,4 +250,159 @@ fn newest(twin: &Rc<Twin>, place: &SnapshotPlace, backup: &str) -> Option<Timest
         let here = estate.snapshots.there.iter().filter(|((at, _), stored)| at == place && stored.tags.get("muster:backup").is_some_and(|of| **of == *backup));
         here.filter(|(_, stored)| stored.status(now) == SnapshotStatus::Available).map(|(_, stored)| stored.taken_at).max()
     })
+}
+
+/// What somebody sees who looks through the same API, faults and all.
+async fn survey(twin: &Rc<Twin>) -> Survey {
+    let plan = twin.look(|estate| estate.plan.clone());
+    let world = twin.world(RegionRole::Standby, "verify-backups", "look");
+    let mut survey = Survey::default();
+    for expected in made(&plan) {
+        let of = expected.of.clone().unwrap();
+        let (section, name) = of.parts().unwrap();
+        let source = match section {
+            "databases" => instance(&plan.database(name).unwrap().primary),
+            _ => SnapshotSource { kind: SourceKind::Cache, name: plan.cache(name).unwrap().primary.as_str().into() },
+        };
+        let found = match world.list_snapshots(&place(expected.place.region.as_str()), &source, None).await {
+            Err(error) => Found::Denied { call: error.to_string() },
+            Ok(page) => Found::Points {
+                points: page
+                    .snapshots
+                    .into_iter()
+                    .filter(|snapshot| snapshot.tags.get("muster:backup").is_some_and(|backup| expected.backup == **backup))
+                    .map(|snapshot| RecoveryPoint {
+                        name: snapshot.name.to_string(),
+                        place: expected.place.clone(),
+                        of: of.clone(),
+                        backup: Some(expected.backup.clone()),
+                        slot: None,
+                        taken_at: snapshot.taken_at,
+                        status: match snapshot.status {
+                            SnapshotStatus::Available => PointStatus::Available,
+                            SnapshotStatus::Failed => PointStatus::Failed,
+                            SnapshotStatus::UnderWay => PointStatus::Copying,
+                        },
+                        size: snapshot.size.map(Bytes::new),
+                        kms_key: Some("arn:aws:kms:…".into()),
+                        checksum: None,
+                        used_by: Vec::new(),
+                        legal_hold: None,
+                    })
+                    .collect(),
+            },
+        };
+        survey.listings.push(Listing { backup: expected.backup.clone(), place: expected.place.clone(), found });
+    }
+    survey
+}
+
+/// What Muster takes on a schedule, in regions.
+fn made(plan: &Plan) -> Vec<muster_backups::Expectation> {
+    let rules = Rules::of(plan);
+    let is_made = |expected: &muster_backups::Expectation| {
+        expected.place.bucket.is_none() && rules.lines.iter().any(|line| line.name == expected.backup && line.every.is_some())
+    };
+    expectations(plan).into_iter().filter(is_made).collect()
+}
+
+/// How a year went.
+#[derive(Default)]
+struct Year {
+    alarms: BTreeSet<String>,
+    unalarmed: Vec<String>,
+    failures: BTreeSet<String>,
+    most_in_flight: usize,
+}
+
+/// Slot by slot until `days` have passed; every so often something breaks for some hours or days. Every gap is looked for in what is really there.
+async fn live(twin: &Rc<Twin>, days: u64) -> Year {
+    let mut muster = Protect::of(twin).await;
+    let plan = twin.look(|estate| estate.plan.clone());
+    let (here, there) = (plan.regions.primary.clone(), plan.regions.standby.clone());
+    let source: Arc<str> = plan.databases[0].primary.as_str().into();
+    let (begins, ends) = (twin.now(), twin.now().after(DAY.times(days)));
+    let faults = [
+        SnapshotFault::QuotaReached(here.clone()),
+        SnapshotFault::KeyDisabled(there.clone()),
+        SnapshotFault::CopiesFail(there.clone()),
+        SnapshotFault::SnapshotsFail,
+        SnapshotFault::SourceGone(source),
+        SnapshotFault::Denied(there.clone()),
+        SnapshotFault::Denied(here.clone()),
+        SnapshotFault::EmptyListing(there.clone()),
+        SnapshotFault::EmptyListing(here.clone()),
+        SnapshotFault::Throttled(here),
+        SnapshotFault::AppliedWithoutAnswer(there.clone()),
+    ];
+    for (ordinal, fault) in (1_u64..).zip(faults) {
+        // Each for two days and more, so that a whole night goes wrong; spread over the time, whose last weeks are quiet.
+        muster.fault(fault, begins.after(Duration::from_mins(days * 24 * 60 * ordinal / 14)), Duration::from_hours(52));
+    }
+    let schedules: Vec<_> = Rules::of(&plan).lines.into_iter().filter_map(|line| line.every).collect();
+    let mut year = Year::default();
+    while twin.now() < ends {
+        year.failures.extend(muster.until_settled().await);
+        year.look(twin, &plan).await;
+        let next = schedules.iter().filter_map(|schedule| schedule.next_after(twin.now())).min().unwrap();
+        pass(next.since(twin.now()).as_secs_ceil()).await;
+        year.look(twin, &plan).await;
+        year.most_in_flight = year.most_in_flight.max(twin.look(|estate| estate.snapshots.in_flight(estate.now(), &there)));
+        muster.next_run().await;
+    }
+    muster.until_settled().await;
+    year
+}
+
+impl Year {
+    /// Looks through the API, and at the truth: whoever is late in truth has to be alarmed.
+    async fn look(&mut self, twin: &Rc<Twin>, plan: &Plan) {
+        let verdict = verify(plan, &survey(twin).await, twin.now());
+        for expected in made(plan) {
+            let here = |problem: &&muster_backups::Problem| problem.backup.as_ref() == Some(&expected.backup) && problem.place == expected.place;
+            let alarms: Vec<_> = verdict.problems.iter().filter(here).filter(|problem| problem.finding.is_alarm()).collect();
+            let newest = newest(twin, &place(expected.place.region.as_str()), expected.backup.as_str());
+            let is_late = newest.is_none_or(|newest| twin.now().since(newest) > expected.at_most.unwrap());
+            if is_late && alarms.is_empty() {
+                self.unalarmed.push(format!("{} in {} at {}: {newest:?}", expected.backup, expected.place, twin.now()));
+            }
+            self.alarms.extend(alarms.iter().map(|problem| serde_json::to_value(&problem.finding).unwrap()["kind"].as_str().unwrap().to_owned()));
+        }
+    }
+}
+
+fn slots_of(name: &str, days: u64, least_deleted: u64) {
+    let plan = &plan(name);
+    on(plan, &quiet(), |twin| async move {
+        let year = live(&twin, days).await;
+        assert_eq!(violations(&twin), None, "{name}");
+        assert_eq!(year.unalarmed, [""; 0], "{name}");
+        for kind in ["denied", "late", "notArrived", "nothing"] {
+            assert!(year.alarms.contains(kind), "{name}: {kind} was never alarmed: {:?}", year.alarms);
+        }
+        assert_eq!(year.failures.iter().map(String::as_str).collect::<Vec<_>>(), ["Muster.Permanent", "Muster.Transient"], "{name}");
+        let (deleted, crowded) = twin.look(|estate| (estate.snapshots.deleted, estate.snapshots.crowded));
+        assert!(deleted >= least_deleted, "{name}: {deleted} deleted");
+        assert!(year.most_in_flight <= 20 && crowded == 0, "{name}: {} copies in flight, {crowded} refused", year.most_in_flight);
+        // "Kept as long as it must and no longer": after the quiet weeks, as many are there as the schedule would have left, and what still moves.
+        let assumed = muster_backups::assumed(&Rules::of(plan), twin.now());
+        for expected in made(plan) {
+            let there = twin.look(|estate| {
+                let here = estate.snapshots.there.iter().filter(|((at, _), _)| at.region == expected.place.region && at.bucket.is_none());
+                here.filter(|(_, stored)| stored.tags.get("muster:backup").is_some_and(|backup| expected.backup == **backup)).count()
+            });
+            let wanted = assumed.iter().filter(|point| point.place == expected.place && point.backup.as_ref() == Some(&expected.backup)).count();
+            assert!(there.abs_diff(wanted) <= 3, "{name}: {} in {}: {there} there, {wanted} wanted", expected.backup, expected.place);
+        }
+    });
+}
+
+#[test]
+fn a_year_of_kredete_with_every_fault_loses_nothing_and_hides_nothing() {
+    slots_of("kredete", 366, 600);
+}
+
+#[test]
+fn a_year_of_kaireon_with_every_fault_loses_nothing_and_hides_nothing() {
+    slots_of("kaireon", 366, 900);
 }
