@@ -237,13 +237,13 @@ impl Estate {
             seen.push("a restore uses it");
         }
         let is_good = |stored: &Stored| stored.status(now) == SnapshotStatus::Available;
-        let others =
-            |of: &dyn Fn(&(SnapshotPlace, Arc<str>), &Stored) -> bool| self.snapshots.there.iter().any(|(other, stored)| other != key && of(other, stored));
-        if others(&|(place, name), copy| *name == key.1 && *place != key.0 && copy.source == stored.source && copy.status(now) == SnapshotStatus::UnderWay) {
+        let mut others = self.snapshots.there.iter().filter(|(other, _)| *other != key);
+        let is_copied = |copy: &Stored| copy.source == stored.source && copy.status(now) == SnapshotStatus::UnderWay;
+        if others.clone().any(|((place, name), copy)| *name == key.1 && *place != key.0 && is_copied(copy)) {
             seen.push("its copy is under way");
         }
         if is_good(&stored) {
-            if !others(&|(place, _), other| *place == key.0 && other.source == stored.source && is_ours(other) && is_good(other)) {
+            if !others.any(|((place, _), other)| *place == key.0 && other.source == stored.source && is_ours(other) && is_good(other)) {
                 seen.push("it is the last good one of its source there");
             }
             let backup = tag(&stored, "muster:backup").and_then(|name| self.plan.backup(&name).cloned());
