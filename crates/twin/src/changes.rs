@@ -10,7 +10,7 @@ use crate::clients::Side;
 use crate::databases::{Phase, Promotion};
 use crate::durations::{CATCH_UP, FIRST_BACKUP, PROMOTION, PROMOTION_NOTICED, REBOOT};
 use crate::estate::Estate;
-use crate::faults::Fault;
+use crate::faults::{Accepting, Fault};
 
 /// Something that is going to happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -360,7 +360,7 @@ impl Estate {
 
     fn person_answers(&mut self, fault: usize, run: &RunId, name: &str) {
         let Some(Fault::Answer { choice, by, accepting, .. }) = self.strikes.get(fault).cloned() else { return };
-        let overrides = if accepting { self.every_risk(by, name) } else { Vec::new() };
+        let overrides = self.risks(accepting, by, name);
         let answer = Answer { choice: choice.into(), by: by.into(), reason: "rehearsed".into(), at: self.now, overrides };
         let question = self.memory.answer(run, name, &answer);
         let counted = question.is_some_and(|question| question.answer.as_ref() == Some(&answer));
@@ -370,14 +370,19 @@ impl Estate {
         self.tell(format!("{by} answers {name} with {choice}{}", if counted { "" } else { ", too late" }));
     }
 
-    fn every_risk(&self, by: &str, question: &str) -> Vec<Override> {
+    fn risks(&self, accepting: Accepting, by: &str, question: &str) -> Vec<Override> {
         let (by, reason) = (by.to_owned(), "rehearsed".to_owned());
         let phase = question.split('@').next().unwrap_or(question).to_owned();
-        let mut risks = vec![Override::Check { phase, by: by.clone(), reason: reason.clone() }];
-        for pair in &self.pairs {
+        let mut risks = Vec::new();
+        if accepting == Accepting::Everything {
+            risks.push(Override::Check { phase, by: by.clone(), reason: reason.clone() });
+        }
+        for pair in self.pairs.iter().filter(|_| accepting != Accepting::Nothing) {
             let database = pair.name.to_string();
             risks.push(Override::Lag { database: database.clone(), up_to: None, by: by.clone(), reason: reason.clone() });
-            risks.push(Override::Unfenced { database, by: by.clone(), reason: reason.clone() });
+            if accepting == Accepting::Everything {
+                risks.push(Override::Unfenced { database, by: by.clone(), reason: reason.clone() });
+            }
         }
         risks
     }

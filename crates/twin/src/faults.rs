@@ -4,6 +4,17 @@ use std::fmt;
 
 use muster_core::{CallFault, Duration};
 
+/// Which risks a person accepts with an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepting {
+    /// None.
+    Nothing,
+    /// That a replica is promoted whatever it lacks.
+    Loss,
+    /// That as well; that the old primary may still take writes; and that the check passes that holds the phase.
+    Everything,
+}
+
 /// A fault, with everything that was drawn for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -80,8 +91,8 @@ pub enum Fault {
         choice: &'static str,
         /// Who.
         by: &'static str,
-        /// Whether the risks that the question is about are accepted with it.
-        accepting: bool,
+        /// Which risks that the question is about are accepted with it.
+        accepting: Accepting,
     },
     /// The call fails.
     Call {
@@ -135,7 +146,12 @@ impl fmt::Display for Fault {
             Fault::ExecutionStopped { then: Afterwards::StartedAgain } => f.write_str("the execution is stopped, and the flow started again"),
             Fault::Answer { question, choice, by, accepting } => {
                 let question = if *question == "*" { "a hold" } else { question };
-                write!(f, "{by} answers {question} with {choice}{}", if *accepting { ", accepting the risk" } else { "" })
+                let risks = match accepting {
+                    Accepting::Nothing => "",
+                    Accepting::Loss => ", accepting that data is lost",
+                    Accepting::Everything => ", accepting the risk",
+                };
+                write!(f, "{by} answers {question} with {choice}{risks}")
             }
             Fault::Call { fault, applied, times } => {
                 let times = if *times > 1 { format!(", {times} times") } else { String::new() };
@@ -185,7 +201,7 @@ const fn beside(name: &'static str, what: &'static str, expected: &'static str) 
 }
 
 /// Every fault that can be named.
-pub const FAULTS: [FaultName; 38] = [
+pub const FAULTS: [FaultName; 39] = [
     outage(
         "primary-region-down",
         "Nothing in the primary region works, and nobody reaches it.",
@@ -312,6 +328,12 @@ pub const FAULTS: [FaultName; 38] = [
         "A person answers every hold with `retry`, accepting the risk, after 20 seconds to 90 minutes.",
         "A run that still holds goes on, with the acceptance recorded by name; an answer after the hold's end is too late. Seen only together \
          with a fault that brings about a hold.",
+    ),
+    beside(
+        "person-accepts-loss",
+        "A person answers every hold with `retry`, accepting that data is lost and nothing else, after 20 seconds to 90 minutes.",
+        "A replica whose lag is unknown is promoted, once its old primary is fenced. One that cannot be fenced holds again: nobody has accepted \
+         that it may still take writes.",
     ),
     beside(
         "operator-by-hand",

@@ -57,7 +57,7 @@ pub use draw::Draw;
 pub use durations::{Durations, Profile, Table};
 pub use estate::{Estate, NORMAL_LIFE};
 pub use facts::Facts;
-pub use faults::{Afterwards, FAULTS, Fault, FaultName};
+pub use faults::{Accepting, Afterwards, FAULTS, Fault, FaultName};
 pub use invariants::{Guard, Violation};
 pub use limits::Limits;
 pub use memory::{Delivered, Memory};

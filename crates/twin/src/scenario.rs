@@ -11,7 +11,7 @@ use muster_plan::{Decision, LagGate, Plan, WhenLagUnknown};
 
 use crate::draw::Draw;
 use crate::durations::{PERSON, Profile};
-use crate::faults::{Afterwards, FAULTS, Fault};
+use crate::faults::{Accepting, Afterwards, FAULTS, Fault};
 
 /// Which calls a fault is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,7 +208,7 @@ impl Scenario {
         let span = |what: &str, from: i64, until: i64| Duration::from_millis(minutes(what, from, until).unsigned_abs());
         let nth = |matching: Matching, bound: u64| When::Call { matching, nth: 1 + number("nth", bound) };
         let fails = |fault: CallFault, applied: bool, times: u64| Fault::Call { fault, applied, times };
-        let answer = |question, choice, by| Fault::Answer { question, choice, by, accepting: false };
+        let answer = |question, choice, by| Fault::Answer { question, choice, by, accepting: Accepting::Nothing };
         let person = || PERSON.at(draw.bits(name, "person", 0));
         let now = When::At(0);
         let planned: Vec<(When, Fault)> = match name {
@@ -269,8 +269,9 @@ impl Scenario {
                 let after = Duration::from_secs(30 + number("after", 200));
                 vec![(When::Asked(after), answer("failover", "proceed", "Ada")), (When::Asked(after), answer("failover", "veto", "Grace"))]
             }
-            "person-accepts" => {
-                vec![(When::Asked(person()), Fault::Answer { question: "*", choice: "retry", by: "VP Engineering", accepting: true })]
+            "person-accepts" | "person-accepts-loss" => {
+                let accepting = if name == "person-accepts" { Accepting::Everything } else { Accepting::Loss };
+                vec![(When::Asked(person()), Fault::Answer { question: "*", choice: "retry", by: "VP Engineering", accepting })]
             }
             "operator-by-hand" => vec![(When::At(minutes("promotes", 5, 30)), Fault::OperatorPromotes)],
             "scaled-by-hand" => vec![(When::At(minutes("scales", 0, 30)), Fault::OperatorScales)],

@@ -7,7 +7,7 @@ use muster_plan::Plan;
 use serde_json::json;
 
 use super::quiet;
-use crate::faults::{Afterwards, Fault};
+use crate::faults::{Accepting, Afterwards, Fault};
 use crate::outcome::Rehearsal;
 use crate::rehearse::Rehearser;
 use crate::scenario::{Matching, Planned, Scenario, When};
@@ -52,7 +52,7 @@ fn holding() -> Arc<Plan> {
 
 /// A person answers `retry` at the fence, so long after the question was heard.
 fn retry_at_the_fence(after: Duration) -> (When, Fault) {
-    (When::Asked(after), Fault::Answer { question: "FenceDatabase", choice: "retry", by: "Ann", accepting: false })
+    (When::Asked(after), Fault::Answer { question: "FenceDatabase", choice: "retry", by: "Ann", accepting: Accepting::Nothing })
 }
 
 const FENCE: [&str; 5] = ["ConfirmAgain", "FenceDatabase", "Hold", "Recover", "StandDown"];
@@ -144,7 +144,7 @@ fn a_run_whose_execution_was_stopped_is_started_again_once_while_its_outage_stan
 
 #[test]
 fn a_run_that_a_person_vetoed_is_not_started_again_while_its_outage_stands() {
-    let veto = (When::Asked(Duration::from_mins(1)), Fault::Answer { question: "failover", choice: "veto", by: "Ann", accepting: false });
+    let veto = (When::Asked(Duration::from_mins(1)), Fault::Answer { question: "failover", choice: "veto", by: "Ann", accepting: Accepting::Nothing });
     let (rehearsal, events) = watched(&plan(), &outage_with(&[veto, until(120)]));
     assert_eq!(rehearsal.outcome.as_deref(), Some("vetoed"));
     let runs = runs(&events, "vetoed");
