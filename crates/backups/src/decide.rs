@@ -324,21 +324,9 @@ mod tests {
 
     /// A snapshot of `rds-daily`, in `us-east-1` and available.
     fn point(slot: &str) -> RecoveryPoint {
-        let (of, name) = (PartReference("databases.main".to_owned()), "rds-daily".parse().unwrap());
-        RecoveryPoint {
-            name: snapshot_name(&"kaireon".parse().unwrap(), &of, &name, at(slot)),
-            place: place("us-east-1"),
-            of,
-            backup: Some(name),
-            slot: Some(at(slot)),
-            taken_at: at(slot),
-            status: PointStatus::Available,
-            size: None,
-            kms_key: None,
-            checksum: None,
-            used_by: Vec::new(),
-            legal_hold: None,
-        }
+        let line = line("rds-daily", "daily 02:00 UTC");
+        let name = snapshot_name(&"kaireon".parse().unwrap(), &line.of, &line.name, at(slot));
+        crate::forecast::point(&line, name, &place("us-east-1"), at(slot))
     }
 
     fn decided(points: &[RecoveryPoint], lines: &[Line], now: &str) -> Decision {

@@ -57,7 +57,8 @@ fn reach(retention: &Retention) -> Duration {
     }
 }
 
-fn point(line: &Line, name: String, place: &Place, slot: Timestamp) -> RecoveryPoint {
+/// A point of a line that is available, as if it had been taken at its slot.
+pub(crate) fn point(line: &Line, name: String, place: &Place, slot: Timestamp) -> RecoveryPoint {
     RecoveryPoint {
         name,
         place: place.clone(),

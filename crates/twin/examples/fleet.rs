@@ -46,7 +46,7 @@ fn main() {
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of an hour")]
 fn rehearse(databases: usize) -> Row {
-    let plan = fleet::fleet(databases);
+    let plan = fleet::fleet(databases, |_| {});
     let scenario = Scenario::named(&["primary-region-down"], 1, &plan).unwrap();
     let rehearser = Rehearser::new(&plan).unwrap();
     let seconds = |from: Option<Timestamp>, until: Option<Timestamp>| until.unwrap().since(from.unwrap()).as_millis() as f64 / 1_000.0;

@@ -25,7 +25,7 @@ struct Seen {
 }
 
 static SEEN: LazyLock<Seen> = LazyLock::new(|| {
-    let plan = fleet::fleet(DATABASES);
+    let plan = fleet::fleet(DATABASES, |_| {});
     let scenario = Scenario::named(&["primary-region-down"], 1, &plan).unwrap();
     let (mut decided_at, mut verified_at) = (None, None);
     let (mut promotions, mut moved, mut changes, mut held) = (Vec::new(), BTreeMap::new(), 0, BTreeSet::new());

@@ -16,7 +16,7 @@ const DATABASES: usize = 1_000;
 
 #[test]
 fn of_a_thousand_databases_those_that_fail_are_named_and_the_others_are_promoted() {
-    let plan = fleet::fleet_with(DATABASES, |plan| {
+    let plan = fleet::fleet(DATABASES, |plan| {
         plan["service"] = "portal".into();
         plan["regions"] = json!({"primary": "us-east-1", "standby": "us-west-2", "witness": "us-east-2"});
     });

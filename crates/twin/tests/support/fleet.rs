@@ -9,14 +9,8 @@ use serde_json::{Value, json};
 const DATABASES_A_GROUP: usize = 100;
 
 /// A service of `databases` databases. Each has a replica, an endpoint in a parameter, and a public name: every other name is a rewritten alias, all
-/// in one zone, and follows a takeover metric otherwise. A group of four instances serves a hundred of them.
-#[allow(dead_code)] // whoever changes it takes the other
-pub(crate) fn fleet(databases: usize) -> Arc<Plan> {
-    fleet_with(databases, |_| {})
-}
-
-/// The same, changed.
-pub(crate) fn fleet_with(databases: usize, change: impl FnOnce(&mut Value)) -> Arc<Plan> {
+/// in one zone, and follows a takeover metric otherwise. A group of four instances serves a hundred of them. `change` has the last word.
+pub(crate) fn fleet(databases: usize, change: impl FnOnce(&mut Value)) -> Arc<Plan> {
     let numbers = || 0..databases;
     let mut plan = json!({
         "service": "fleet",
