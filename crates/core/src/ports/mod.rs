@@ -13,6 +13,7 @@
 mod caches;
 mod compute;
 mod databases;
+mod objects;
 mod people;
 mod snapshots;
 mod state;
@@ -21,8 +22,11 @@ mod traffic;
 pub use caches::{CacheEndpoint, Caches, GlobalCacheState, GlobalCaches, GlobalMember};
 pub use compute::{GroupSize, GroupState, Headroom, ImageState, Images, LaunchTemplateState, LaunchTemplates, Parameters, Quotas, ScalingGroups};
 pub use databases::{DatabaseRole, DatabaseState, DatabaseStatus, Databases, Sql, SqlTarget, WriteAttempt};
+pub use objects::{Buckets, EncryptionKey, Keys, ObjectPage, StoredObject};
 pub use people::{Address, Channels, Message, Recipient};
-pub use snapshots::{Requested, Snapshot, SnapshotCopy, SnapshotPage, SnapshotPlace, SnapshotSource, SnapshotStatus, Snapshots, SourceKind};
+pub use snapshots::{
+    Recoverability, Requested, Snapshot, SnapshotCopy, SnapshotPage, SnapshotPlace, SnapshotQuota, SnapshotSource, SnapshotStatus, Snapshots, SourceKind,
+};
 pub use state::{
     Answer, Closing, Control, ControlState, Decisions, ExecutionState, Executions, KillSwitch, LaneState, Ledger, Note, Notes, OpenRun, Plans, Question,
     Reading, Reports, RunRegistry, Sample, Samples, StartedPlan,

@@ -113,3 +113,26 @@ pub trait Snapshots {
     /// Deletes a snapshot. `NotFound` where it is gone.
     async fn delete_snapshot(&self, place: &SnapshotPlace, source: &SnapshotSource, name: &str) -> Result<(), CallError>;
 }
+
+/// How many manual snapshots a region has, whoever made them, and how many it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotQuota {
+    /// How many there are.
+    pub used: u64,
+    /// How many there may be.
+    pub limit: u64,
+}
+
+/// What can be recovered besides snapshots, and what stands in the way of further ones.
+pub trait Recoverability {
+    /// The newest instant to which the source's automated backups in a region can be restored, be they its own or replicated from another region
+    /// (`LatestRestorableTime`, `RestoreWindow.LatestTime`); `None` where there are none.
+    async fn restorable_until(&self, region: &Region, source: &SnapshotSource) -> Result<Option<Timestamp>, CallError>;
+
+    /// Whether the source exists.
+    async fn source_exists(&self, region: &Region, source: &SnapshotSource) -> Result<bool, CallError>;
+
+    /// The quota of a region's manual snapshots of instances (`ManualSnapshots`) or clusters (`ManualClusterSnapshots`); `None` of caches, which tell
+    /// of none. Source: the API reference of RDS, DescribeAccountAttributes.
+    async fn snapshot_quota(&self, region: &Region, kind: SourceKind) -> Result<Option<SnapshotQuota>, CallError>;
+}
