@@ -377,10 +377,12 @@ impl Estate {
         if accepting == Accepting::Everything {
             risks.push(Override::Check { phase, by: by.clone(), reason: reason.clone() });
         }
-        for pair in self.pairs.iter().filter(|_| accepting != Accepting::Nothing) {
+        for pair in &self.pairs {
             let database = pair.name.to_string();
-            risks.push(Override::Lag { database: database.clone(), up_to: None, by: by.clone(), reason: reason.clone() });
-            if accepting == Accepting::Everything {
+            if matches!(accepting, Accepting::Loss | Accepting::Everything) {
+                risks.push(Override::Lag { database: database.clone(), up_to: None, by: by.clone(), reason: reason.clone() });
+            }
+            if matches!(accepting, Accepting::Unfenced | Accepting::Everything) {
                 risks.push(Override::Unfenced { database, by: by.clone(), reason: reason.clone() });
             }
         }

@@ -11,7 +11,9 @@ pub enum Accepting {
     Nothing,
     /// That a replica is promoted whatever it lacks.
     Loss,
-    /// That as well; that the old primary may still take writes; and that the check passes that holds the phase.
+    /// That the old primary may still take writes.
+    Unfenced,
+    /// Both, and that the check passes that holds the phase.
     Everything,
 }
 
@@ -149,6 +151,7 @@ impl fmt::Display for Fault {
                 let risks = match accepting {
                     Accepting::Nothing => "",
                     Accepting::Loss => ", accepting that data is lost",
+                    Accepting::Unfenced => ", accepting that the old primary may still take writes",
                     Accepting::Everything => ", accepting the risk",
                 };
                 write!(f, "{by} answers {question} with {choice}{risks}")
@@ -201,7 +204,7 @@ const fn beside(name: &'static str, what: &'static str, expected: &'static str) 
 }
 
 /// Every fault that can be named.
-pub const FAULTS: [FaultName; 39] = [
+pub const FAULTS: [FaultName; 40] = [
     outage(
         "primary-region-down",
         "Nothing in the primary region works, and nobody reaches it.",
@@ -334,6 +337,12 @@ pub const FAULTS: [FaultName; 39] = [
         "A person answers every hold with `retry`, accepting that data is lost and nothing else, after 20 seconds to 90 minutes.",
         "A replica whose lag is unknown is promoted, once its old primary is fenced. One that cannot be fenced holds again: nobody has accepted \
          that it may still take writes.",
+    ),
+    beside(
+        "person-accepts-unfenced",
+        "A person answers every hold with `retry`, accepting that the old primary may still take writes and nothing else, after 20 seconds to 90 minutes.",
+        "A replica whose lag is known and small enough is promoted, whether its old primary can be fenced or not. One whose lag is unknown holds \
+         again: nobody has accepted that data is lost.",
     ),
     beside(
         "operator-by-hand",

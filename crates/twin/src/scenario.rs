@@ -269,8 +269,12 @@ impl Scenario {
                 let after = Duration::from_secs(30 + number("after", 200));
                 vec![(When::Asked(after), answer("failover", "proceed", "Ada")), (When::Asked(after), answer("failover", "veto", "Grace"))]
             }
-            "person-accepts" | "person-accepts-loss" => {
-                let accepting = if name == "person-accepts" { Accepting::Everything } else { Accepting::Loss };
+            "person-accepts" | "person-accepts-loss" | "person-accepts-unfenced" => {
+                let accepting = match name {
+                    "person-accepts-loss" => Accepting::Loss,
+                    "person-accepts-unfenced" => Accepting::Unfenced,
+                    _ => Accepting::Everything,
+                };
                 vec![(When::Asked(person()), Fault::Answer { question: "*", choice: "retry", by: "VP Engineering", accepting })]
             }
             "operator-by-hand" => vec![(When::At(minutes("promotes", 5, 30)), Fault::OperatorPromotes)],
