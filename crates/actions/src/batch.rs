@@ -26,16 +26,20 @@ pub(crate) enum Pace {
     Turn(Duration),
     /// No client waits for it, and it shows itself once a minute or takes minutes: nothing is lost by looking once a minute.
     Unhurried,
+    /// No client waits for it, and it takes minutes to a day: once it has taken minutes, looking every five finds nothing later that counts.
+    Hours,
 }
 
 impl Pace {
-    fn soonest(self) -> Duration {
+    /// The time until the next look, of a phase that has been at it for `elapsed`.
+    fn soonest(self, elapsed: Duration) -> Duration {
         match self {
             Pace::Soon => Duration::from_secs(2),
             Pace::Minutes => Duration::from_secs(3),
-            Pace::NotBefore(left) => left.max(Pace::Minutes.soonest()),
+            Pace::NotBefore(left) => left.max(Pace::Minutes.soonest(elapsed)),
             Pace::Turn(left) => left.max(Duration::from_secs(1)),
             Pace::Unhurried => Duration::from_secs(60),
+            Pace::Hours => Duration::from_millis(elapsed.as_millis() / 6).max(Duration::from_secs(10)).min(Duration::from_mins(5)),
         }
     }
 }
@@ -114,7 +118,7 @@ impl Batch {
             cx.saw(now, evidence.clone());
         }
         let stuck = self.refused.len() + self.failed.len();
-        let soonest = self.pace(pace).soonest();
+        let soonest = self.pace(pace).soonest(cx.elapsed());
         if self.queued == 0 && stuck > 0 {
             let refused = !self.refused.is_empty();
             let findings: Vec<Finding> = self.refused.into_iter().chain(self.failed).collect();
@@ -192,14 +196,14 @@ mod tests {
         let later = Pace::NotBefore(Duration::from_secs(60));
         let mut batch = Batch::default();
         batch.land(Landed::Asked("a".into(), "promoting"));
-        assert_eq!(batch.pace(later).soonest(), Duration::from_secs(60));
+        assert_eq!(batch.pace(later).soonest(Duration::ZERO), Duration::from_secs(60));
         batch.call_failed("b", error(CallFault::Throttled));
-        assert_eq!(batch.pace(later).soonest(), Duration::from_secs(3));
-        assert_eq!(Pace::NotBefore(Duration::ZERO).soonest(), Duration::from_secs(3));
+        assert_eq!(batch.pace(later).soonest(Duration::ZERO), Duration::from_secs(3));
+        assert_eq!(Pace::NotBefore(Duration::ZERO).soonest(Duration::ZERO), Duration::from_secs(3));
         let mut batch = Batch::default();
         batch.queued("c", "its turn");
-        assert_eq!(batch.pace(later).soonest(), Duration::from_secs(3));
-        assert_eq!(batch.pace(Pace::Soon).soonest(), Duration::from_secs(2));
+        assert_eq!(batch.pace(later).soonest(Duration::ZERO), Duration::from_secs(3));
+        assert_eq!(batch.pace(Pace::Soon).soonest(Duration::ZERO), Duration::from_secs(2));
     }
 
     #[test]

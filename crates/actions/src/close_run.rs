@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use muster_core::ports::{Channels, Closing, Ledger, Message, Notes, OpenRun, Plans, Reports, RunRegistry, Samples};
-use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Journaled, Progress, Run};
+use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Evidence, Journaled, Lane, Progress, Run};
 use muster_plan::{Event, Plan};
 use muster_report::{Closing as Ending, Report, assemble};
 use serde::Deserialize;
@@ -45,8 +45,10 @@ pub async fn close_run<W>(request: Request, world: &W, cx: &Context<'_, Plan>) -
 where
     W: Clock + RunRegistry + Notes + Ledger + Samples + Reports<Report> + Channels + Journaled,
 {
-    note_unprotected(cx, world.now(), &request.outcome);
-    note_what_stands(world, cx, &request.outcome).await?;
+    if cx.run.lane == Lane::Recover {
+        note_unprotected(cx, world.now(), &request.outcome);
+        note_what_stands(world, cx, &request.outcome).await?;
+    }
     let link = match sealed(world, cx, &request.outcome).await {
         Ok(link) => link,
         Err(error @ ActionError::Transient(_)) => return Err(error),
@@ -58,7 +60,10 @@ where
         body: format!("Run {} {}. Report: {link}", cx.run.id, in_words(&request.outcome)),
         key: format!("{}/closed", cx.run.id).into(),
     };
-    tell(world, cx, &channels_for(&cx.plan.people, Event::Closed), &message).await;
+    // Backups succeed every hour: what is worth a person's time is one that did not, and the alarms on what they leave open.
+    if cx.run.lane == Lane::Recover || &*request.outcome != "succeeded" {
+        tell(world, cx, &channels_for(&cx.plan.people, Event::Closed), &message).await;
+    }
     let released = release(world, cx.run, &request.outcome).await? || is_closed(world, cx.run).await?;
     let lock = if released { "lock released" } else { "the lock was another's already" };
     Ok(Progress::done(format!("{}; report at {link}; {lock}", in_words(&request.outcome))))

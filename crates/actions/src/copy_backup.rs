@@ -68,7 +68,7 @@ where
             Err(error) => Landed::Failed(format!("{} to {}", order.name, order.to), error),
         });
     }
-    batch.into_progress(world.now(), cx, Pace::Unhurried, "copied")
+    batch.into_progress(world.now(), cx, Pace::Hours, "copied")
 }
 
 async fn ask(world: &impl Snapshots, order: &CopyOrder, source: &SnapshotSource) -> Result<(), CallError> {

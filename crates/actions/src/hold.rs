@@ -7,7 +7,7 @@
 //!      states:SendTaskSuccess (standby region).
 
 use muster_core::ports::{Answer, Channels, Control, Decisions, Executions, Notes, Question};
-use muster_core::{ABORT_NOTE, Action, ActionError, Clock, Conduct, Context, DEADLINE_NOTE, Duration, Evidence, Override, Progress};
+use muster_core::{ABORT_NOTE, Action, ActionError, Clock, Conduct, Context, DEADLINE_NOTE, Duration, Evidence, Lane, Override, Progress};
 use muster_plan::{Event, HoldDefault, Plan};
 use serde::Deserialize;
 use serde_json::json;
@@ -55,11 +55,14 @@ struct Stand {
     in_time: bool,
     /// What failed passes by itself, such as a throttled service.
     passing: bool,
+    /// The run makes backups: what it leaves undone is made up for by the next one, and nothing is deleted for it.
+    protects: bool,
 }
 
 /// What silence answers.
 fn default_answer(otherwise: HoldDefault, phase: &str, stand: Stand) -> &'static str {
     match otherwise {
+        _ if stand.protects => "skip",
         HoldDefault::Skip if SKIPPED_BY_SILENCE.contains(&phase) => "skip",
         // Past the run's deadline a retry is refused at once: silence would go round in circles.
         _ if !stand.in_time => "abort",
@@ -104,6 +107,7 @@ where
         irreversible: notes::point_of_no_return(world, cx).await?.is_some(),
         in_time: cx.now <= notes::read(world, &cx.run.id.0, DEADLINE_NOTE).await?.unwrap_or(cx.run.deadline).max(cx.run.deadline),
         passing: request.error == "Muster.Transient",
+        protects: cx.run.lane == Lane::Protect,
     };
     let default = default_answer(cx.plan.people.hold.otherwise, &request.phase, stand);
     let within = cx.plan.people.hold.within;
@@ -165,7 +169,8 @@ where
     }
     if !goes_on {
         world.note_once(&cx.run.id.0, ABORT_NOTE, &json!(answer.by)).await?;
-        if by_a_person {
+        // Who stops a backup has said nothing about failing over.
+        if by_a_person && cx.run.lane == Lane::Recover {
             notes::no_automatic_start(world, cx).await?;
         }
     }
@@ -220,7 +225,7 @@ fn readable(cause: &str) -> String {
 mod tests {
     use super::*;
 
-    const EARLY: Stand = Stand { irreversible: false, in_time: true, passing: false };
+    const EARLY: Stand = Stand { irreversible: false, in_time: true, passing: false, protects: false };
 
     #[test]
     fn silence_never_skips_what_guards_data_or_people() {
@@ -244,7 +249,7 @@ mod tests {
     #[test]
     fn silence_does_not_leave_half_of_a_failover_while_there_is_time() {
         for otherwise in [HoldDefault::Abort, HoldDefault::Retry, HoldDefault::Skip] {
-            let answered = |in_time| default_answer(otherwise, "PromoteReplica", Stand { irreversible: true, in_time, passing: false });
+            let answered = |in_time| default_answer(otherwise, "PromoteReplica", Stand { irreversible: true, in_time, ..EARLY });
             assert_eq!((answered(true), answered(false)), ("retry", "abort"), "every run ends");
         }
     }
@@ -254,6 +259,15 @@ mod tests {
         assert_eq!(default_answer(HoldDefault::Abort, "Preflight", Stand { passing: true, ..EARLY }), "retry");
         assert_eq!(default_answer(HoldDefault::Abort, "Preflight", EARLY), "abort");
         assert_eq!(default_answer(HoldDefault::Retry, "Preflight", Stand { in_time: false, ..EARLY }), "abort");
+    }
+
+    #[test]
+    fn silence_leaves_out_what_a_backup_could_not_do_whatever_the_plan_says_of_failovers() {
+        for otherwise in [HoldDefault::Abort, HoldDefault::Retry, HoldDefault::Skip] {
+            for in_time in [true, false] {
+                assert_eq!(default_answer(otherwise, "PruneBackups", Stand { protects: true, passing: true, in_time, ..EARLY }), "skip");
+            }
+        }
     }
 
     #[test]

@@ -113,8 +113,7 @@ pub trait World:
 {
 }
 
-/// Runs the action that a function is named after. It calls what the Lambda of that name calls. Those of the flow `backup` have no functions yet, and
-/// are not among them.
+/// Runs the action that a function is named after. It calls what the Lambda of that name calls.
 ///
 /// # Errors
 /// As the action; `Muster.Invalid` for a function that there is none of.
@@ -129,6 +128,7 @@ pub async fn dispatch<'e, W: World>(
         "answer-question" => Box::pin(invoke_alone(ANSWER_QUESTION, invocation, event, world, answer_question)).await,
         "close-run" => Box::pin(invoke(CLOSE_RUN, invocation, event, world, close_run)).await,
         "confirm-outage" => Box::pin(invoke(CONFIRM_OUTAGE, invocation, event, world, confirm_outage)).await,
+        "copy-backup" => Box::pin(invoke(COPY_BACKUP, invocation, event, world, copy_backup)).await,
         "failover-cache" => Box::pin(invoke(FAILOVER_CACHE, invocation, event, world, failover_cache)).await,
         "fence-database" => Box::pin(invoke(FENCE_DATABASE, invocation, event, world, fence_database)).await,
         "fence-returned" => Box::pin(invoke_alone(FENCE_RETURNED, invocation, event, world, fence_returned)).await,
@@ -140,11 +140,13 @@ pub async fn dispatch<'e, W: World>(
         "preflight" => Box::pin(invoke(PREFLIGHT, invocation, event, world, preflight)).await,
         "probe" => Box::pin(invoke_alone(PROBE, invocation, event, world, probe)).await,
         "promote-replica" => Box::pin(invoke(PROMOTE_REPLICA, invocation, event, world, promote_replica)).await,
+        "prune-backups" => Box::pin(invoke(PRUNE_BACKUPS, invocation, event, world, prune_backups)).await,
         "request-decision" => Box::pin(invoke(REQUEST_DECISION, invocation, event, world, request_decision)).await,
         "scale-compute" => Box::pin(invoke(SCALE_COMPUTE, invocation, event, world, scale_compute)).await,
         "set-kill-switch" => Box::pin(invoke_alone(SET_KILL_SWITCH, invocation, event, world, set_kill_switch)).await,
         "stand-down" => Box::pin(invoke(STAND_DOWN, invocation, event, world, stand_down)).await,
         "sweep-decisions" => Box::pin(invoke_alone(SWEEP_DECISIONS, invocation, event, world, sweep_decisions)).await,
+        "take-backup" => Box::pin(invoke(TAKE_BACKUP, invocation, event, world, take_backup)).await,
         "update-configuration" => Box::pin(invoke(UPDATE_CONFIGURATION, invocation, event, world, update_configuration)).await,
         "verify-data" => Box::pin(invoke(VERIFY_DATA, invocation, event, world, verify_data)).await,
         "verify-health" => Box::pin(invoke(VERIFY_HEALTH, invocation, event, world, verify_health)).await,

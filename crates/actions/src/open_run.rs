@@ -8,9 +8,10 @@
 
 use std::sync::Arc;
 
+use muster_backups::Rules;
 use muster_core::ports::{Control, ExecutionState, Executions, LaneState, Ledger, Notes, OpenRun, Plans, Reports, RunRegistry, Samples, StartedPlan};
-use muster_core::{Action, ActionError, Body, Clock, Conduct, Duration, Evidence, Finding, Journaled, Lane, Override, Progress, Run, RunId, Timestamp, Waits};
-use muster_plan::{Decision, Flow, Plan, TrafficMethod};
+use muster_core::{Action, ActionError, Body, Clock, Conduct, Duration, Evidence, Finding, Journaled, Override, Progress, Run, RunId, Timestamp, Waits};
+use muster_plan::{Decision, Flow, Name, Plan, TrafficMethod};
 use muster_report::Report;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,7 +28,7 @@ pub const OPEN_RUN: Action = Action { name: "open-run", conduct: Conduct::KeepsB
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
     /// The flow.
-    pub flow: Arc<str>,
+    pub flow: Flow,
     /// The execution's ARN: the lock's owner.
     pub execution: Arc<str>,
     /// The execution's input: an alarm event, or what an operator wrote.
@@ -43,6 +44,9 @@ struct Order {
     reason: String,
     #[serde(default)]
     overrides: Vec<Override>,
+    /// Of the flow `backup`: what is to be taken now, besides what is due. `take-backup` reads it from the execution's input.
+    #[serde(default)]
+    backups: Vec<Name>,
 }
 
 /// The part of a CloudWatch alarm event that counts. Source: EventBridge, "CloudWatch Alarm State Change".
@@ -70,13 +74,19 @@ struct Start<'a> {
     by: String,
     reason: String,
     overrides: Vec<Override>,
+    /// Backups that are asked for.
+    backups: Vec<Name>,
     automatic: bool,
 }
 
+/// How long a run of the flow `backup` may take: a first snapshot of a large database and its copy to another region, a day each.
+const LONGEST_BACKUP: Duration = Duration::from_hours(48);
+/// How often somebody who waits for another run looks whether it has ended.
+const AFTER_ANOTHER: Duration = Duration::from_secs(20);
 /// A function of Muster runs for at most this long; only then can no call of an ended execution be under way any more.
 pub const LONGEST_FUNCTION: Duration = Duration::from_secs(60);
 
-fn start<'a>(input: &Value, plans: &'a [StartedPlan<Plan>]) -> Result<Start<'a>, ActionError> {
+fn start<'a>(flow: Flow, input: &Value, plans: &'a [StartedPlan<Plan>]) -> Result<Start<'a>, ActionError> {
     let services = || plans.iter().map(|started| started.plan.service.as_str()).collect::<Vec<_>>().join(", ");
     if input.get("detail-type").is_some() || input.get("source").is_some() {
         let event: AlarmEvent = serde_json::from_value(input.clone())
@@ -91,7 +101,14 @@ fn start<'a>(input: &Value, plans: &'a [StartedPlan<Plan>]) -> Result<Start<'a>,
                 services()
             ))
         })?;
-        return Ok(Start { plan, by: format!("alarm {alarm}"), reason: "the alarm is in ALARM".into(), overrides: Vec::new(), automatic: true });
+        return Ok(Start {
+            plan,
+            by: format!("alarm {alarm}"),
+            reason: "the alarm is in ALARM".into(),
+            overrides: Vec::new(),
+            backups: Vec::new(),
+            automatic: true,
+        });
     }
     let order: Order = serde_json::from_value(input.clone()).map_err(|error| {
         ActionError::Invalid(format!(
@@ -102,7 +119,20 @@ fn start<'a>(input: &Value, plans: &'a [StartedPlan<Plan>]) -> Result<Start<'a>,
         .iter()
         .find(|started| *started.plan.service.as_str() == *order.service)
         .ok_or_else(|| ActionError::Invalid(format!("no plan is in force for the service `{}`. Plans in force: {}", order.service, services())))?;
-    Ok(Start { plan, by: order.by, reason: order.reason, overrides: order.overrides, automatic: false })
+    if let Some(unknown) = order.backups.iter().find(|name| flow != Flow::Backup || !can_be_asked_for(&plan.plan, name)) {
+        let known: Vec<&str> =
+            plan.plan.backups.iter().filter(|backup| can_be_asked_for(&plan.plan, &backup.name)).map(|backup| backup.name.as_str()).collect();
+        return Err(ActionError::Invalid(format!(
+            "`{unknown}` cannot be asked for: only the flow `backup` takes backups, and only those that Muster makes. Of {} these are: {}",
+            order.service,
+            known.join(", ")
+        )));
+    }
+    Ok(Start { plan, by: order.by, reason: order.reason, overrides: order.overrides, backups: order.backups, automatic: false })
+}
+
+fn can_be_asked_for(plan: &Plan, name: &Name) -> bool {
+    Rules::of(plan).lines.iter().any(|line| line.name == *name)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,10 +158,10 @@ fn decide(lane: &LaneState, owner: Option<ExecutionState>, request: &Request, au
         (Some(open), _) if open.execution == request.execution => Step::Mine(open.run.clone()),
         (Some(_), Some(ExecutionState::Ended(at))) if now.since(at) < LONGEST_FUNCTION => Step::Wait(LONGEST_FUNCTION.saturating_sub(now.since(at))),
         (Some(open), Some(ExecutionState::Ended(_) | ExecutionState::Unknown)) => Step::Inherit(open.clone()),
-        (Some(open), _) if open.drill || breadth(&open.run.flow) < breadth(&request.flow) => Step::Supersede,
+        (Some(open), _) if open.drill || breadth(&open.run.flow) < breadth(request.flow.as_str()) => Step::Supersede,
         (Some(open), _) => Step::Joined(open.run.id.clone()),
         (None, _) => match &lane.last_closed {
-            Some(closed) if automatic && closed.flow == request.flow && &*closed.outcome == "succeeded" && now.since(closed.at) < hold_down => {
+            Some(closed) if automatic && *closed.flow == *request.flow.as_str() && &*closed.outcome == "succeeded" && now.since(closed.at) < hold_down => {
                 Step::HeldDown(closed.at.after(hold_down))
             }
             _ => Step::Open,
@@ -162,13 +192,13 @@ where
             Progress::done(format!("the alarm {alarm} says that the standby of {service} has taken over: it starts nothing")).with_verdict("notATrigger")
         );
     }
-    let start = start(&request.input, &plans)?;
+    let start = start(request.flow, &request.input, &plans)?;
     let plan = &start.plan.plan;
-    let missing = unbuilt(plan);
+    let missing = if request.flow == Flow::RegionFailover { unbuilt(plan) } else { Vec::new() };
     if !missing.is_empty() {
-        return Err(ActionError::Invalid(format!("{} of {} needs what is not built yet: {}", request.flow, plan.service, missing.join("; "))));
+        return Err(ActionError::Invalid(format!("{} of {} needs what is not built yet: {}", request.flow.as_str(), plan.service, missing.join("; "))));
     }
-    let control = world.read_control(plan.service.as_str(), Lane::Recover).await?;
+    let control = world.read_control(plan.service.as_str(), request.flow.lane()).await?;
     if let Some(switch) = control.kill_switch {
         return Err(ActionError::refused(Finding::new(
             &plan.service,
@@ -177,7 +207,7 @@ where
             "clear it if that is right, then start the flow again",
         )));
     }
-    let lane = world.read_lane(plan.service.as_str(), Lane::Recover).await?;
+    let lane = world.read_lane(plan.service.as_str(), request.flow.lane()).await?;
     let owner = match &lane.open {
         Some(open) if open.execution != request.execution => Some(world.execution_state(&open.execution).await?),
         _ => None,
@@ -196,6 +226,10 @@ where
                 world.journal().saw(world.now(), Evidence::Opened { by: start.by.clone(), reason: start.reason.clone() });
             }
             Ok(opened(&run))
+        }
+        // What somebody asked for would be forgotten if this execution ended here.
+        Step::Joined(id) if !start.backups.is_empty() => {
+            Ok(Progress::pending(format!("run {id} is at it: the backups that were asked for are taken after it"), AFTER_ANOTHER))
         }
         Step::Joined(id) => {
             let left = if start.overrides.is_empty() { "" } else { "; the overrides of this order were not taken: give them in an answer to a hold" };
@@ -243,13 +277,13 @@ where
     let plan = &start.plan.plan;
     let epoch = lane.epoch + 1;
     let run = Run {
-        id: RunId(format!("{}.{}.{epoch}", plan.service, request.flow).into()),
+        id: RunId(format!("{}.{}.{epoch}", plan.service, request.flow.as_str()).into()),
         service: plan.service.as_str().into(),
-        flow: request.flow.clone(),
+        flow: request.flow.as_str().into(),
         epoch,
-        lane: Lane::Recover,
+        lane: request.flow.lane(),
         opened_at: now,
-        deadline: now.after(plan.objectives.rto.times(2)),
+        deadline: now.after(if request.flow == Flow::Backup { LONGEST_BACKUP } else { plan.objectives.rto.times(2) }),
         plan: start.plan.pin.clone(),
         overrides: start.overrides.clone(),
         waits: waits(plan),
@@ -280,13 +314,13 @@ fn opened(run: &Run) -> Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use muster_core::PlanPin;
     use muster_core::ports::Closing;
+    use muster_core::{Lane, PlanPin};
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 
     fn request(flow: &str) -> Request {
-        Request { flow: flow.into(), execution: "arn:mine".into(), input: Value::Null }
+        Request { flow: serde_json::from_value(json!(flow)).unwrap(), execution: "arn:mine".into(), input: Value::Null }
     }
 
     fn open(flow: &str, execution: &str, drill: bool) -> OpenRun {

@@ -1,4 +1,4 @@
-//! Takes the snapshots that the plan's schedules ask for.
+//! Takes the snapshots that the plan's schedules ask for, and those that somebody asked for.
 //!
 //! Converges: a slot that has its snapshot is left alone, one that is being taken is waited for; one that failed is removed and taken again; missed
 //!            slots are made up for once.
@@ -11,22 +11,26 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use muster_backups::{PointStatus, Take};
+use muster_backups::{PointStatus, Rules, Take, by_hand};
 use muster_core::ports::Snapshots;
 use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Finding, Progress};
-use muster_plan::Plan;
+use muster_plan::{Name, Plan};
 use serde::Deserialize;
 
-use crate::backups::{BACKUP_TAG, SERVICE_TAG, SLOT_TAG, clear_failed, look, parts};
+use crate::backups::{BACKUP_TAG, SERVICE_TAG, SLOT_TAG, Seen, clear_failed, look, parts};
 use crate::batch::{Batch, Landed, Pace};
 
 /// The action.
 pub const TAKE_BACKUP: Action = Action { name: "take-backup", conduct: Conduct::Mutates };
 
-/// Nothing to ask for: the plan and the time say which.
+/// What somebody asked for, besides what the plan and the time say.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Request {}
+pub struct Request {
+    /// Backups of the plan that are to be taken once in this run, such as before a migration.
+    #[serde(default)]
+    pub asked: Vec<Name>,
+}
 
 /// A first snapshot of a large instance takes hours (RDS user guide); then a person should look.
 const PATIENCE: Duration = Duration::from_hours(12);
@@ -35,7 +39,7 @@ const PATIENCE: Duration = Duration::from_hours(12);
 ///
 /// # Errors
 /// `Permanent` names every backup that cannot be taken; the others are taken all the same.
-pub async fn take_backup<W>(_: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
+pub async fn take_backup<W>(request: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
 where
     W: Clock + Snapshots,
 {
@@ -53,7 +57,9 @@ where
             }
         }
         clear_failed(world, &seen, primary.iter().collect::<Vec<_>>().as_slice(), &mut batch).await;
-        for take in &seen.decision.takes {
+        // Of one part one is taken at a time: what is due comes after what somebody waits for.
+        let asked = asked_for(&request.asked, &rules, &seen, cx);
+        for take in asked.as_ref().map_or(seen.decision.takes.as_slice(), std::slice::from_ref) {
             let tags = tags(cx.plan, take);
             batch.land(match world.create_snapshot(&take.place.region, &seen.source, &take.name, &tags).await {
                 // Taken already by an earlier request whose answer was lost: the next look sees it.
@@ -63,7 +69,19 @@ where
             });
         }
     }
-    batch.into_progress(world.now(), cx, Pace::Unhurried, "taken")
+    batch.into_progress(world.now(), cx, Pace::Hours, "taken")
+}
+
+/// The first that was asked for and is not there yet. The run's opening is its slot: a second call asks for the same name.
+fn asked_for(asked: &[Name], rules: &Rules, seen: &Seen, cx: &Context<'_, Plan>) -> Option<Take> {
+    let points = &seen.situation.points;
+    let is_busy = points.iter().any(|point| point.status == PointStatus::Creating);
+    if is_busy || !seen.unread.is_empty() {
+        return None;
+    }
+    let lines = rules.lines.iter().filter(|line| asked.contains(&line.name));
+    let mut takes = lines.filter_map(|line| by_hand(&rules.service, line, cx.run.opened_at));
+    takes.find(|take| !points.iter().any(|point| point.name == take.name && point.place == take.place))
 }
 
 fn tags(plan: &Plan, take: &Take) -> BTreeMap<Arc<str>, Arc<str>> {

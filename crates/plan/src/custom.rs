@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use muster_core::Duration;
+use muster_core::{Duration, Lane};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,14 @@ impl Flow {
             Flow::Backup => "backup",
             Flow::RestoreTest => "restore-test",
             Flow::Drill => "drill",
+        }
+    }
+
+    /// Which of a service's locks its runs hold: a backup never blocks a failover, and the other way round.
+    pub const fn lane(self) -> Lane {
+        match self {
+            Flow::Backup | Flow::RestoreTest => Lane::Protect,
+            _ => Lane::Recover,
         }
     }
 }
