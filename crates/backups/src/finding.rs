@@ -125,6 +125,13 @@ pub enum Finding {
         /// What happened.
         why: String,
     },
+    /// A key, a quota or a source could not be looked at.
+    Unread {
+        /// What.
+        what: String,
+        /// Why.
+        why: String,
+    },
     /// Nobody looked.
     NotLooked,
 }
@@ -177,6 +184,7 @@ impl fmt::Display for Finding {
             Finding::Denied { call } => write!(f, "it could not be looked at: {call} was denied; nothing is known of it"),
             Finding::NoSuchBucket => f.write_str("its bucket does not exist"),
             Finding::Incomplete { why } => write!(f, "the listing ended early: {why}; nothing is known of the rest"),
+            Finding::Unread { what, why } => write!(f, "{what} could not be looked at: {why}; nothing is known of it"),
             Finding::NotLooked => f.write_str("nobody looked: nothing is known of it"),
         }
     }

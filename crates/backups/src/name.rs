@@ -17,12 +17,17 @@ const LONGEST: usize = 63;
 pub fn snapshot_name(service: &Name, of: &PartReference, backup: &Name, slot: Timestamp) -> String {
     let digest = Sha256::digest(format!("{service}\n{}\n{backup}", of.0).as_bytes());
     let digest: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    let end = format!("-{}-{digest}", time(slot));
+    format!("{}{}-{digest}", snapshot_stem(service, backup), time(slot))
+}
+
+/// How the names of all snapshots of a backup begin, up to their time; so do the keys of their exports. Such as `kaireon-rds-daily-`.
+pub fn snapshot_stem(service: &Name, backup: &Name) -> String {
+    const TIME_AND_DIGEST: usize = "20261126-020000-c0be236f".len();
     let stem = format!("{service}-{backup}");
     let first = if stem.starts_with(|letter: char| letter.is_ascii_alphabetic()) { "" } else { "m-" };
     let mut stem: String = format!("{first}{stem}").split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
-    stem.truncate(LONGEST - end.len());
-    format!("{}{end}", stem.trim_end_matches('-'))
+    stem.truncate(LONGEST - TIME_AND_DIGEST - 1);
+    format!("{}-", stem.trim_end_matches('-'))
 }
 
 /// `20261126-020000`.

@@ -21,6 +21,21 @@ pub struct Survey {
     /// How many manual snapshots a region has, and how many it may have.
     #[serde(default)]
     pub quotas: Vec<Quota>,
+    /// What else could not be looked at: a key, a quota, whether a source exists.
+    #[serde(default)]
+    pub unread: Vec<Unread>,
+}
+
+/// Something besides a listing that could not be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Unread {
+    /// Where.
+    pub place: Place,
+    /// What, such as `the key alias/kaireon`.
+    pub what: String,
+    /// Why.
+    pub why: String,
 }
 
 /// What was found of one backup in one place.

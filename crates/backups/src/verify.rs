@@ -110,7 +110,8 @@ fn places(plan: &Plan, backup: &Backup) -> Vec<Expectation> {
     let copy = backup.copy.as_ref();
     let copied_bucket = |from: &Place| {
         let copy = copy?;
-        Some(Expectation { prefix: copy.prefix.clone(), ..expectation(in_bucket(&standby, copy.bucket.as_deref()?), Some(from)) })
+        let place = in_bucket(&standby, copy.bucket.as_deref()?);
+        Some(Expectation { prefix: copy.prefix.clone(), kms_key: copy.kms_key.clone(), ..expectation(place, Some(from)) })
     };
     match &backup.method {
         BackupMethod::External { .. } => Vec::new(),
@@ -171,6 +172,10 @@ pub fn verify(plan: &Plan, survey: &Survey, now: Timestamp) -> Verdict {
             () => return None,
         };
         Some(Problem { backup: None, place: quota.place.clone(), finding })
+    }));
+    verdict.problems.extend(survey.unread.iter().map(|unread| {
+        let finding = Finding::Unread { what: unread.what.clone(), why: unread.why.clone() };
+        Problem { backup: None, place: unread.place.clone(), finding }
     }));
     verdict.exposures = newest
         .into_iter()

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)] // also in the functions that tests share
 
 use muster_backups::{
-    Exposure, Finding, Found, Key, KeyState, Listing, Place, PointStatus, Problem, Quota, RecoveryPoint, Survey, Verdict, expectations, verify,
+    Exposure, Finding, Found, Key, KeyState, Listing, Place, PointStatus, Problem, Quota, RecoveryPoint, Survey, Unread, Verdict, expectations, verify,
 };
 use muster_core::{Duration, Timestamp};
 use muster_plan::{Bytes, PartReference, Plan, load};
@@ -193,6 +193,30 @@ fn a_quota_is_said_before_it_is_reached() {
         let found = kaireon("rds-daily", "us-east-1", |survey, _| survey.quotas.push(Quota { place: place("us-east-1"), used, limit: 100 }));
         assert_eq!(found.into_iter().map(|problem| problem.finding).collect::<Vec<_>>(), finding.into_iter().collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn what_else_could_not_be_looked_at_is_a_problem_of_its_region() {
+    let unread = Unread { place: place("us-west-2"), what: "the key alias/kaireon".to_owned(), why: "denied".to_owned() };
+    let found = kaireon("rds-daily", "us-east-1", |survey, _| survey.unread.push(unread));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].backup.is_none() && found[0].place == place("us-west-2") && found[0].finding.is_alarm());
+    assert_eq!(found[0].finding.to_string(), "the key alias/kaireon could not be looked at: denied; nothing is known of it");
+}
+
+#[test]
+fn a_copied_object_is_encrypted_with_the_copys_key() {
+    let source =
+        PLANS[1].replace("copy: {bucket: kaireon-backups-dr, prefix: daily/}", "copy: {bucket: kaireon-backups-dr, prefix: daily/, kmsKey: alias/kaireon}");
+    let plan = load("plan.yaml", source.as_bytes()).plan.unwrap();
+    let mut survey = healthy(&plan);
+    assert_eq!(verify(&plan, &survey, now()).problems, []);
+    let dump = survey.listings.iter_mut().filter(|listing| listing.backup == "pg-dump" && listing.place.region.as_str() == "us-west-2");
+    for listing in dump {
+        let Found::Points { points } = &mut listing.found else { panic!() };
+        points[0].kms_key = Some(arn("another"));
+    }
+    assert!(matches!(only(verify(&plan, &survey, now()).problems), Finding::WrongKey { .. }));
 }
 
 #[test]
