@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::verified::{BackupExposure, BackupProblem};
 use crate::{CallFault, Duration, Override, Region, RunId, Timestamp};
 
 /// Control planes change things and fail in large events; data planes serve and are built to survive them.
@@ -228,6 +229,15 @@ pub enum Evidence {
         error: String,
         /// The error's text.
         cause: String,
+    },
+    /// The backups were looked at. A long list is several of these, of the same instant.
+    BackupsVerified {
+        /// The instant that this is of: what changed since, while the listings were read, is not in it.
+        as_of: Timestamp,
+        /// What is wrong.
+        problems: Vec<BackupProblem>,
+        /// What would be lost if the primary region died at that instant.
+        exposures: Vec<BackupExposure>,
     },
     /// A message went out, or did not.
     Told {

@@ -14,6 +14,7 @@ mod region;
 mod run;
 mod text;
 mod time;
+mod verified;
 
 pub use canonical::{canonical_json, sorted};
 pub use chain::Chain;
@@ -27,3 +28,4 @@ pub use progress::{Progress, Status, poll_interval};
 pub use region::{InvalidRegion, Region};
 pub use run::{Lane, Override, PlanPin, Run, RunId, Waits};
 pub use time::{Clock, InvalidTimestamp, Timestamp};
+pub use verified::{BackupExposure, BackupProblem};

@@ -6,6 +6,7 @@ use muster_core::ports::{Reading, Sample};
 use muster_core::{Entry, Evidence, LagBasis, Run, Timestamp};
 use muster_plan::{Database, Flow, Plan, SqlCheck};
 
+use crate::backups::{backups, recovers};
 use crate::breakdown::{Span, divide};
 use crate::calls::calls;
 use crate::findings;
@@ -47,7 +48,7 @@ pub fn assemble(plan: &Plan, closing: &Closing<'_>) -> Report {
     let run = closing.run;
     let scan = Scan::of(closing.entries);
     let samples = in_order(closing.samples);
-    let incident = measure::incident(&scan, &samples, run.opened_at);
+    let incident = measure::incident(&scan, &samples, run.opened_at).filter(|_| recovers(&run.flow));
     let restored = measure::restored(plan, &scan, &samples, incident.as_ref());
     let start = incident.clone().unwrap_or_else(|| Seen {
         at: run.opened_at,
@@ -57,8 +58,8 @@ pub fn assemble(plan: &Plan, closing: &Closing<'_>) -> Report {
     });
     let (rto, rpo) = service_targets(plan, &run.flow);
     let subjects = subjects(plan, &run.flow, &scan);
-    let objectives =
-        results::measured(&results::Ends { start: &start, end: &restored, incident: incident.is_some() }, (rto, rpo), &subjects, &scan, closing.outcome);
+    let ends = results::Ends { start: &start, end: &restored, incident: incident.is_some() };
+    let objectives = if recovers(&run.flow) { results::measured(&ends, (rto, rpo), &subjects, &scan, closing.outcome) } else { Vec::new() };
     let (started_by, reason) = scan
         .first(|fact| match fact.evidence {
             Evidence::Opened { by, reason } => Some((by.clone(), reason.clone())),
@@ -88,11 +89,11 @@ pub fn assemble(plan: &Plan, closing: &Closing<'_>) -> Report {
             incident_at: incident.as_ref().map(|seen| seen.at),
             detected_at: detected_at(&scan, run.opened_at),
             traffic_moved_at: scan.traffic_moved_at(),
-            restored_at: restored.as_ref().ok().map(|seen| seen.at),
+            restored_at: restored.as_ref().ok().map(|seen| seen.at).filter(|_| recovers(&run.flow)),
             plan: run.plan.key.to_string(),
             plan_version: run.plan.version.to_string(),
             plan_sha256: run.plan.sha256.to_string(),
-            participants: findings::participants(plan, &decisions, &accepted_risks),
+            participants: findings::participants(plan, &run.flow, &decisions, &accepted_risks),
             ledger: prove(&run.id, closing.entries),
         },
         integrity: integrity(&checks),
@@ -105,6 +106,7 @@ pub fn assemble(plan: &Plan, closing: &Closing<'_>) -> Report {
         fencing: fencing(plan, &scan),
         lag: lag(&scan),
         checks,
+        backups: backups(&scan),
         unprotected: findings::unprotected(plan, &scan),
         calls: calls(&scan, failed_region),
         awaited: awaited(&scan, closing.closed_at),
@@ -136,6 +138,10 @@ impl Report {
             in_flight: &self.in_flight,
             busy,
         });
+        if !self.recovers() {
+            // Nothing hung on any of them.
+            self.breakdown.critical_path.clear();
+        }
         for phase in &mut self.phases {
             phase.critical = self.breakdown.critical_path.contains(&phase.name);
         }
@@ -155,9 +161,10 @@ impl Report {
         &self.summary.ledger
     }
 
-    /// Whether every target that applies was met, and is known to have been: what clients saw decides where that is known.
+    /// Whether every target that applies was met, and is known to have been: what clients saw decides where that is known. Of a run that recovers nothing,
+    /// whether nothing is wrong with the backups.
     pub fn met_targets(&self) -> bool {
-        self.objectives.iter().all(Objective::is_met)
+        self.objectives.iter().all(Objective::is_met) && (self.recovers() || self.verdict_on_backups().0 == Verdict::Pass)
     }
 }
 

@@ -318,7 +318,7 @@ pub struct Stretch {
 pub struct Issue {
     /// How bad.
     pub severity: Severity,
-    /// What it is about: `target`, `hold`, `check`, `fence`, `lag`, `preflight`, `call`, `channel`, `decision`, `ledger`.
+    /// What it is about: `target`, `hold`, `check`, `fence`, `lag`, `preflight`, `call`, `channel`, `decision`, `ledger`, `backup`.
     pub about: String,
     /// What.
     pub what: String,

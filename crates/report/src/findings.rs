@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use muster_core::{Duration, Evidence, Timestamp};
 use muster_plan::{People, Plan};
 
+use crate::backups::recovers;
 use crate::record::{AcceptedRisk, ActionItem, Breakdown, Comparison, Decision, Issue, Report, Severity, Verdict};
 use crate::results::something_moved;
 use crate::scan::Scan;
@@ -17,12 +18,14 @@ const NOT_PEOPLE: [&str; 4] = ["silence", "policy", "probe", "nobody"];
 pub(crate) fn sentence(plan: &Plan, flow: &str, outcome: &str, scan: &Scan<'_>) -> String {
     let service = &plan.service;
     let (primary, standby) = (&plan.regions.primary, &plan.regions.standby);
-    let moved = if scan.traffic_moved_at().is_some() {
-        format!("Traffic of {service} was moved to {standby}.")
+    let moved = if !recovers(flow) {
+        String::new()
+    } else if scan.traffic_moved_at().is_some() {
+        format!(" Traffic of {service} was moved to {standby}.")
     } else if something_moved(scan) {
-        format!("Databases of {service} were promoted in {standby}; traffic was not moved.")
+        format!(" Databases of {service} were promoted in {standby}; traffic was not moved.")
     } else {
-        "Nothing was moved.".to_owned()
+        " Nothing was moved.".to_owned()
     };
     let held = scan.facts.iter().rev().find_map(|fact| match fact.evidence {
         Evidence::Held { phase, .. } => Some(format!(" It last held at {phase}.")),
@@ -32,19 +35,21 @@ pub(crate) fn sentence(plan: &Plan, flow: &str, outcome: &str, scan: &Scan<'_>) 
     match outcome {
         "succeeded" if flow == "region-failover" && scan.traffic_moved_at().is_some() => format!("{service} was failed over from {primary} to {standby}."),
         "succeeded" => format!("The {flow} of {service} was carried out to its end."),
-        "stoodDown" => format!("The outage of {service} was over, or was none: the run stood down. {moved}"),
-        "vetoed" => format!("The {flow} of {service} was vetoed. {moved}"),
-        "aborted" => format!("The {flow} of {service} was aborted. {moved}{held}"),
-        "failed" => format!("The {flow} of {service} failed. {moved}{held}"),
-        "superseded" => format!("Another run took over from this {flow} of {service}. {moved}"),
-        "abandoned" => format!("The execution of this {flow} of {service} ended without closing it. {moved}{held}"),
-        other => format!("The {flow} of {service} ended: {other}. {moved}"),
+        "stoodDown" => format!("The outage of {service} was over, or was none: the run stood down.{moved}"),
+        "vetoed" => format!("The {flow} of {service} was vetoed.{moved}"),
+        "aborted" => format!("The {flow} of {service} was aborted.{moved}{held}"),
+        "failed" => format!("The {flow} of {service} failed.{moved}{held}"),
+        "superseded" => format!("Another run took over from this {flow} of {service}.{moved}"),
+        "abandoned" => format!("The execution of this {flow} of {service} ended without closing it.{moved}{held}"),
+        other => format!("The {flow} of {service} ended: {other}.{moved}"),
     }
 }
 
-/// Who took part: the roles that decide, and everybody who answered or accepted a risk.
-pub(crate) fn participants(plan: &Plan, decisions: &[Decision], risks: &[AcceptedRisk]) -> Vec<String> {
-    let mut names: Vec<String> = plan.people.decide.iter().map(|role| with_person(&plan.people, role)).collect();
+/// Who took part: the roles that decide, where there is something to recover, and everybody who answered or accepted a risk.
+pub(crate) fn participants(plan: &Plan, flow: &str, decisions: &[Decision], risks: &[AcceptedRisk]) -> Vec<String> {
+    // Nobody has to decide that backups are made.
+    let deciding = plan.people.decide.iter().filter(|_| recovers(flow));
+    let mut names: Vec<String> = deciding.map(|role| with_person(&plan.people, role)).collect();
     let answered = decisions.iter().map(|decision| &decision.by).chain(risks.iter().map(|risk| &risk.by));
     for by in answered.filter(|by| !NOT_PEOPLE.contains(&by.as_str())) {
         let name = with_person(&plan.people, by);
@@ -193,12 +198,15 @@ pub(crate) fn conclude(plan: &Plan, closed_at: Timestamp, scan: &Scan<'_>, repor
     issues.extend(
         proof.cut_short.iter().map(|invocation| issue(Severity::Low, "ledger", format!("the invocation {invocation} began and did not write its end"))),
     );
+    issues.extend(report.backups.iter().flat_map(crate::backups::Backups::issues));
     let owner = report.summary.participants.first().cloned();
     let item = |action: String, due: Option<String>| ActionItem { action, owner: owner.clone(), due };
     // What is unprotected already says what to do about a missing fence.
     let unsettled = |issue: &&Issue| issue.severity == Severity::High && issue.about != "fence";
     let mut items: Vec<ActionItem> = report.unprotected.iter().map(|gap| item(gap.clone(), None)).collect();
-    items.extend(issues.iter().filter(unsettled).map(|issue| item(format!("{FIND_OUT} {}", issue.what), None)));
+    // What is wrong with a backup already says what to do about it.
+    let action = |issue: &Issue| if issue.about == "backup" { issue.what.clone() } else { format!("{FIND_OUT} {}", issue.what) };
+    items.extend(issues.iter().filter(unsettled).map(|issue| item(action(issue), None)));
     if something_moved(scan) {
         items.extend(plan.follow_up.iter().map(|task| item(task.task.clone(), Some(day_and_time(closed_at, task.within)))));
     }

@@ -17,9 +17,14 @@ impl Report {
         page.text(self.title()).raw(" · ").text(&self.summary.service).raw("</title>\n<style>\n");
         page.raw(include_str!("html/style.css")).raw("</style>\n</head>\n<body>\n<main>\n");
         self.head(&mut page);
-        self.results(&mut page);
-        self.time(&mut page);
-        picture::draw(self, &mut page);
+        if self.recovers() {
+            self.results(&mut page);
+        }
+        sections::backups(self, &mut page);
+        if self.recovers() {
+            self.time(&mut page);
+            picture::draw(self, &mut page);
+        }
         sections::all(self, &mut page);
         page.raw("</main>\n</body>\n</html>\n");
         page.into_string()
@@ -36,6 +41,21 @@ impl Report {
             .raw("</span></h1>\n");
         let (verdict, words) = self.verdict();
         page.raw("<p class=\"verdict ").raw(class(verdict)).raw("\">").text(words).raw("</p>\n<p class=\"sentence\">").text(&summary.sentence).raw("</p>\n");
+        if self.recovers() {
+            self.cards(page);
+        }
+        page.raw("<dl class=\"facts\">\n");
+        fact(page, "Date", &date(summary.opened_at));
+        fact(page, "Duration", &self.run_time());
+        fact(page, "Participants", &if summary.participants.is_empty() { "nobody".to_owned() } else { summary.participants.join(", ") });
+        fact(page, "Outcome", &summary.outcome);
+        for (name, value) in self.particulars() {
+            fact(page, name, &value);
+        }
+        page.raw("</dl>\n</header>\n");
+    }
+
+    fn cards(&self, page: &mut Markup) {
         page.raw("<div class=\"cards\">\n");
         if let Some(service) = self.service() {
             card(page, "Recovery time (RTO)", &service.rto);
@@ -49,15 +69,7 @@ impl Report {
         if let Some(kept) = integrity.writes_in_words() {
             page.raw("<p class=\"origin\">confirmed writes kept: ").text(kept).raw("</p>\n");
         }
-        page.raw("</section>\n</div>\n<dl class=\"facts\">\n");
-        fact(page, "Date", &date(summary.opened_at));
-        fact(page, "Duration", &span(summary.closed_at.since(summary.opened_at)));
-        fact(page, "Participants", &if summary.participants.is_empty() { "nobody".to_owned() } else { summary.participants.join(", ") });
-        fact(page, "Outcome", &summary.outcome);
-        for (name, value) in self.particulars() {
-            fact(page, name, &value);
-        }
-        page.raw("</dl>\n</header>\n");
+        page.raw("</section>\n</div>\n");
     }
 
     fn results(&self, page: &mut Markup) {

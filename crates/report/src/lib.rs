@@ -5,6 +5,7 @@
 //! network, no files. The definitions head the modules that compute them: `measure` for RTO and RPO, `breakdown` for where the time went.
 
 mod assemble;
+mod backups;
 mod breakdown;
 mod calls;
 mod canonical;
@@ -25,6 +26,7 @@ mod text;
 mod timeline;
 
 pub use assemble::{Closing, assemble};
+pub use backups::{BackupExposure, BackupProblem, Backups};
 pub use clients::{ALL, Busy, Clients, ComponentTruth, CurveSegment, RESTORED_PPM};
 pub use record::{
     AcceptedRisk, ActionItem, Bound, Breakdown, CallGroup, Calls, CheckMade, Comparison, Decision, Dependence, Fencing, Figure, InFlight, Integrity, Issue,

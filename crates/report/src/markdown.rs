@@ -4,9 +4,10 @@ use std::fmt::{Display, Write};
 
 use muster_core::Plane;
 
+use crate::backups::{BackupExposure, BackupProblem, EXPOSURE, NO_EXPOSURE, NO_PROBLEM, PROBLEM};
 use crate::gantt::{Axis, Kind, rate_at, rows};
 use crate::record::{Line, Report, Severity};
-use crate::text::{date, exact, hours_minutes, offset, share, span};
+use crate::text::{date, exact, hours_minutes, moment, offset, share, span};
 
 /// Columns of the picture.
 const WIDTH: u32 = 48;
@@ -16,7 +17,9 @@ impl Report {
     pub fn to_markdown(&self) -> String {
         let mut page = Page(String::with_capacity(16_384));
         self.template(&mut page);
-        self.where_the_time_went(&mut page);
+        if self.recovers() {
+            self.where_the_time_went(&mut page);
+        }
         self.picture(&mut page);
         self.safety(&mut page);
         self.checks_made(&mut page);
@@ -30,20 +33,48 @@ impl Report {
         let participants = if summary.participants.is_empty() { "nobody".to_owned() } else { summary.participants.join(", ") };
         page.item("Test type", self.test_type());
         page.item("Date", date(summary.opened_at));
-        page.item(
-            "Duration",
-            format!(
-                "{} (run); {} from the incident to the {}",
-                hours_minutes(summary.closed_at.since(summary.opened_at)),
-                span(self.breakdown.total()),
-                if self.breakdown.restored { "restoration" } else { "close: not restored within the run" }
-            ),
-        );
+        page.item("Duration", self.duration());
         page.item("Participants", participants);
         page.item("Outcome", &summary.outcome);
         for (name, value) in self.particulars().into_iter().chain(self.provenance()) {
             page.item(name, value);
         }
+        if self.recovers() {
+            self.targets(page);
+        }
+        self.backups_verified(page);
+        page.line(format_args!("\n## Timeline\n\nUTC; T is the {}.\n", if self.recovers() { "incident" } else { "opening of the run" }));
+        page.header(&["Time", "Action", "Result"]);
+        for line in &self.timeline {
+            page.row(&[format!("{} {}", line.at.clock_time(), offset(line.offset_millis)), line.action.clone(), repeated(line)]);
+        }
+        page.line("\n## Issues Found\n");
+        page.numbered(self.issues.iter().map(|issue| format!("**{}** ({}): {}", severity(issue.severity), issue.about, cell(&issue.what))), "None.");
+        page.line("\n## Runbook Updates Required\n");
+        page.numbered(self.runbook_updates.iter().map(cell), "None.");
+        page.line("\n## Action Items\n");
+        if self.action_items.is_empty() {
+            page.line("None.");
+        }
+        for item in &self.action_items {
+            let owner = item.owner.as_deref().unwrap_or("to be named");
+            page.line(format_args!("- [ ] {} - Owner: {} - Due: {}", cell(&item.action), cell(owner), cell(item.due.as_deref().unwrap_or("to be agreed"))));
+        }
+    }
+
+    fn duration(&self) -> String {
+        if !self.recovers() {
+            return self.run_time();
+        }
+        format!(
+            "{} (run); {} from the incident to the {}",
+            hours_minutes(self.summary.closed_at.since(self.summary.opened_at)),
+            span(self.breakdown.total()),
+            if self.breakdown.restored { "restoration" } else { "close: not restored within the run" }
+        )
+    }
+
+    fn targets(&self, page: &mut Page) {
         page.line("\n## Results");
         page.header(&["Metric", "Target", "Actual", "Pass/Fail"]);
         if let Some(service) = self.service() {
@@ -76,23 +107,14 @@ impl Report {
                 }
             }
         }
-        page.line("\n## Timeline\n\nUTC; T is the incident.\n");
-        page.header(&["Time", "Action", "Result"]);
-        for line in &self.timeline {
-            page.row(&[format!("{} {}", line.at.clock_time(), offset(line.offset_millis)), line.action.clone(), repeated(line)]);
-        }
-        page.line("\n## Issues Found\n");
-        page.numbered(self.issues.iter().map(|issue| format!("**{}** ({}): {}", severity(issue.severity), issue.about, cell(&issue.what))), "None.");
-        page.line("\n## Runbook Updates Required\n");
-        page.numbered(self.runbook_updates.iter().map(cell), "None.");
-        page.line("\n## Action Items\n");
-        if self.action_items.is_empty() {
-            page.line("None.");
-        }
-        for item in &self.action_items {
-            let owner = item.owner.as_deref().unwrap_or("to be named");
-            page.line(format_args!("- [ ] {} - Owner: {} - Due: {}", cell(&item.action), cell(owner), cell(item.due.as_deref().unwrap_or("to be agreed"))));
-        }
+    }
+
+    fn backups_verified(&self, page: &mut Page) {
+        let Some(backups) = &self.backups else { return };
+        page.line(format_args!("\n## Backups\n\nAs of {}: {}.\n", moment(backups.as_of), cell(backups.verdict().1)));
+        page.table(&PROBLEM, backups.problems.iter().map(BackupProblem::row), NO_PROBLEM);
+        page.line(format_args!("\n### If {} died now\n\nWhat would be lost if nothing were left but the backups outside it.\n", self.summary.primary));
+        page.table(&EXPOSURE, backups.exposures.iter().map(BackupExposure::row), NO_EXPOSURE);
     }
 
     fn where_the_time_went(&self, page: &mut Page) {
@@ -185,6 +207,14 @@ impl Report {
             }),
             "None.",
         );
+        if self.recovers() {
+            self.fencing_and_lag(page);
+        }
+        page.line("\n## What is unprotected now\n");
+        page.numbered(self.unprotected.iter().map(cell), "Nothing that this run knows of.");
+    }
+
+    fn fencing_and_lag(&self, page: &mut Page) {
         page.line("\n## Fencing\n");
         page.table(
             &["Database", "Proven", "Proof, or what was seen instead", "When"],
@@ -211,8 +241,6 @@ impl Report {
             }),
             "No replica was promoted.",
         );
-        page.line("\n## What is unprotected now\n");
-        page.numbered(self.unprotected.iter().map(cell), "Nothing that this run knows of.");
     }
 
     fn checks_made(&self, page: &mut Page) {
@@ -236,7 +264,10 @@ impl Report {
     }
 
     fn calls_made(&self, page: &mut Page) {
-        page.line(format_args!("\n## Calls\n\n{}\n", cell(self.dependence_in_words())));
+        page.line("\n## Calls\n");
+        if self.recovers() {
+            page.line(format_args!("{}\n", cell(self.dependence_in_words())));
+        }
         let plane = |plane: Plane| if plane == Plane::Control { "control".to_owned() } else { "data".to_owned() };
         page.table(
             &["Operation", "Region", "Plane", "Changes the estate", "Calls", "Failed", "Latency, total", "Latency, max"],

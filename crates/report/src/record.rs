@@ -4,6 +4,7 @@ use muster_core::{Duration, Region, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::backups::Backups;
 use crate::clients::Clients;
 pub use crate::detail::{
     AcceptedRisk, ActionItem, CallGroup, Calls, CheckMade, Decision, Dependence, Fencing, Issue, LagFigure, Line, MutatingCall, Phase, ProbeTrack, Severity,
@@ -19,7 +20,7 @@ pub struct Report {
     pub format: u32,
     /// What ran, and how it ended.
     pub summary: Summary,
-    /// RTO and RPO against their targets: the service first, then its components in the plan's order.
+    /// RTO and RPO against their targets: the service first, then its components in the plan's order. Empty where the run recovers nothing.
     pub objectives: Vec<Objective>,
     /// Whether the data is whole.
     pub integrity: Integrity,
@@ -39,6 +40,9 @@ pub struct Report {
     pub lag: Vec<LagFigure>,
     /// The checks that were made; of one that was repeated, the last.
     pub checks: Vec<CheckMade>,
+    /// What verifying the backups came to; absent where the run verified none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backups: Option<Backups>,
     /// What is without protection now.
     pub unprotected: Vec<String>,
     /// Every call to AWS and to the world.

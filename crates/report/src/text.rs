@@ -108,6 +108,9 @@ impl Report {
 
     /// The verdict on all targets, in a sentence.
     pub(crate) fn verdict(&self) -> (Verdict, String) {
+        if !self.recovers() {
+            return self.verdict_on_backups();
+        }
         let figures = || self.objectives.iter().flat_map(|objective| [("RTO", objective, &objective.rto), ("RPO", objective, &objective.rpo)]);
         let named = |verdict| {
             let names: Vec<String> = figures()
@@ -140,6 +143,7 @@ impl Report {
         let mut letters = flow.chars();
         let flow: String = letters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default() + letters.as_str();
         let occasion = match self.summary.occasion {
+            Occasion::Incident if !self.recovers() => return flow,
             Occasion::Incident => "incident",
             Occasion::Drill => "drill on AWS",
             Occasion::Rehearsal => "rehearsal on the simulated estate",
@@ -149,7 +153,11 @@ impl Report {
 
     /// The document's title.
     pub(crate) fn title(&self) -> String {
-        let kind = if self.summary.occasion == Occasion::Incident { "DR Incident Report" } else { "DR Test Report" };
+        let kind = match self.summary.occasion {
+            _ if !self.recovers() => "Backup Report",
+            Occasion::Incident => "DR Incident Report",
+            Occasion::Drill | Occasion::Rehearsal => "DR Test Report",
+        };
         format!("{kind} - {}", date(self.summary.opened_at))
     }
 
@@ -170,6 +178,9 @@ impl Report {
             ("Restored", restored),
             ("Run closed", moment(summary.closed_at)),
         ];
+        if !self.recovers() {
+            rows.retain(|(name, _)| !matches!(*name, "Incident" | "Restored"));
+        }
         if let Some(clients) = &self.clients {
             rows.push(("Faults", if clients.faults.is_empty() { "none".to_owned() } else { clients.faults.join("; ") }));
         }

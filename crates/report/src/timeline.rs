@@ -98,6 +98,12 @@ fn words(evidence: &Evidence) -> (String, String, Tone) {
         Evidence::Undone { what } => line("Undone".into(), what.clone(), Tone::Plain),
         Evidence::Unprotected { what } => line("Left without protection".into(), what.clone(), Tone::Bad),
         Evidence::Held { phase, error, cause } => line(format!("HELD at {phase}"), format!("{error}: {cause}"), Tone::Bad),
+        Evidence::BackupsVerified { as_of, problems, exposures } => {
+            let alarms = problems.iter().filter(|problem| problem.alarms).count();
+            let others = problems.len() - alarms;
+            let result = format!("{alarms} wrong, {others} to be looked at by day; what {} components would lose", exposures.len());
+            line(format!("Backups verified as of {}", as_of.clock_time()), result, if alarms == 0 { Tone::Good } else { Tone::Bad })
+        }
         Evidence::Told { channel, subject, accepted } => {
             let result = if *accepted { "accepted" } else { "NOT accepted by the channel" };
             line(format!("Told {channel}: {subject}"), result.into(), if *accepted { Tone::Plain } else { Tone::Bad })

@@ -38,10 +38,54 @@ fn the_sample_is_kept_as_a_record_in_json() {
 }
 
 #[test]
+fn a_backups_report_has_what_was_found_and_what_would_be_lost_and_neither_rto_nor_rpo() {
+    let report = sample::backed_up();
+    insta::assert_snapshot!("backed-up.md", report.to_markdown());
+    assert_eq!(report.objectives, []);
+    assert_eq!((report.summary.incident_at, report.summary.restored_at), (None, None), "though the probes see an outage at the same time");
+    assert!(!report.met_targets(), "something is wrong with the backups");
+    let html = report.to_html();
+    for absent in ["RTO", "Recovery time", "incident", "restor", "Data integrity", "Fencing", "promot"] {
+        let text = html.split("</style>").nth(1).unwrap();
+        let text = text.replace("Restored from", "").replace(": restore it, or take another", "");
+        assert!(!text.contains(absent), "{absent}");
+    }
+    for present in ["Backup Report", "1 GiB were usual", "91 manual snapshots", "everything", "databases.audit"] {
+        assert!(html.contains(present), "{present}");
+    }
+}
+
+#[test]
+fn backups_that_were_not_verified_are_not_known_to_be_well() {
+    let (run, samples) = (sample::backup_run(), samples());
+    let mut entries = sample::backup_ledger();
+    entries.retain(|entry| &*entry.action != "verify-backups");
+    let report = assemble(&plan(), &muster_report::Closing { outcome: "failed", closed_at: at("03:01:12"), ..closing(&run, &entries, &samples) });
+    assert!(report.backups.is_none() && !report.met_targets());
+    assert!(report.to_markdown().contains("**The backups were not verified: nothing is known of them.** The backup of basecoat-portal failed.\n"));
+}
+
+#[test]
+fn a_night_without_a_problem_is_a_pass_whatever_waits_for_the_day() {
+    let well = |alarms: bool| {
+        let (run, samples) = (sample::backup_run(), samples());
+        let mut entries = sample::backup_ledger();
+        for entry in &mut entries {
+            if let Some(Evidence::BackupsVerified { problems, .. }) = evidence(entry) {
+                problems.retain(|problem| alarms || !problem.alarms);
+            }
+        }
+        assemble(&plan(), &closing(&run, &entries, &samples))
+    };
+    assert!(well(false).met_targets() && !well(true).met_targets());
+    assert!(well(false).to_markdown().contains("Nothing is wrong with the backups that cannot wait; to be looked at by day: 1"));
+}
+
+#[test]
 fn the_record_reads_back_and_holds_to_its_schema() {
     let schema: serde_json::Value = serde_json::from_str(include_str!("../../../schema/report.schema.json")).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
-    for report in [measured(), rehearsed()] {
+    for report in [measured(), rehearsed(), sample::backed_up()] {
         let json = report.to_json();
         // What is told nowhere does not come back.
         assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), Report { in_flight: Vec::new(), ..report });
@@ -400,14 +444,29 @@ fn a_value_that_looks_like_markup_stays_text() {
 }
 
 #[test]
+fn a_backup_that_is_called_like_markup_stays_text() {
+    let (run, samples) = (sample::backup_run(), samples());
+    let mut entries = sample::backup_ledger();
+    for entry in &mut entries {
+        if let Some(Evidence::BackupsVerified { problems, exposures, .. }) = evidence(entry) {
+            problems.iter_mut().for_each(|problem| (problem.backup, problem.words) = (Some(HOSTILE.to_owned()), HOSTILE.to_owned()));
+            exposures.iter_mut().for_each(|exposure| exposure.from = Some(HOSTILE.to_owned()));
+        }
+    }
+    let report = assemble(&plan(), &closing(&run, &entries, &samples));
+    assert!(!report.to_html().contains("<script") && !report.to_markdown().contains("<script") && !report.to_markdown().contains("\n# not"));
+}
+
+#[test]
 fn the_page_needs_nothing_but_itself() {
-    for report in [measured(), rehearsed()] {
+    for report in [measured(), rehearsed(), sample::backed_up()] {
         let html = report.to_html();
         for fetched in ["src=", "href=", "url(", "@import", "<script", "<link"] {
             assert!(!html.contains(fetched), "{fetched}");
         }
         for wanted in ["name=\"viewport\"", "prefers-color-scheme: dark", "@media print", "<desc", "<caption>", "lang=\"en\""] {
-            assert!(html.contains(wanted), "{wanted}");
+            // A run that recovers nothing has no picture to describe.
+            assert!(html.contains(wanted) || wanted == "<desc" && !report.recovers(), "{wanted}");
         }
         assert_eq!(html.matches("<div").count(), html.matches("</div>").count());
         assert_eq!(html.matches("<section").count(), html.matches("</section>").count());

@@ -3,9 +3,10 @@
 use muster_core::Plane;
 
 use super::markup::Markup;
+use crate::backups::{BackupExposure, BackupProblem, EXPOSURE, NO_EXPOSURE, NO_PROBLEM, PROBLEM};
 use crate::markdown::{repeated, severity};
 use crate::record::{Report, Severity, Tone};
-use crate::text::{offset, span};
+use crate::text::{moment, offset, span};
 
 pub(crate) fn all(report: &Report, page: &mut Markup) {
     follow_up(report, page);
@@ -77,9 +78,20 @@ fn list(page: &mut Markup, items: &[String], none: &'static str) {
     page.raw("</ul>\n");
 }
 
+/// What verifying the backups came to, where the run verified them.
+pub(crate) fn backups(report: &Report, page: &mut Markup) {
+    let Some(backups) = &report.backups else { return };
+    page.section("backups", "Backups");
+    page.raw("<p>As of ").text(moment(backups.as_of)).raw(": ").text(backups.verdict().1).raw(".</p>\n");
+    page.rows("What is wrong with the backups", &PROBLEM, backups.problems.iter().map(BackupProblem::row), NO_PROBLEM);
+    page.raw("<p>If ").text(&report.summary.primary).raw(" died now and nothing were left but the backups outside it:</p>\n");
+    page.rows("What would be lost if the primary region died now", &EXPOSURE, backups.exposures.iter().map(BackupExposure::row), NO_EXPOSURE);
+    page.end_section();
+}
+
 fn timeline(report: &Report, page: &mut Markup) {
     page.section("timeline", "Timeline");
-    page.raw("<p>UTC; T is the incident.</p>\n<ol class=\"timeline\">\n");
+    page.raw("<p>UTC; T is the ").raw(if report.recovers() { "incident" } else { "opening of the run" }).raw(".</p>\n<ol class=\"timeline\">\n");
     for line in &report.timeline {
         let tone = match line.tone {
             Tone::Plain => "plain",
@@ -130,6 +142,12 @@ fn safety(report: &Report, page: &mut Markup) {
     });
     page.rows("Accepted risks", &["Risk", "By", "Why", "When"], risks, "No risk had to be accepted.");
     page.end_section();
+    if report.recovers() {
+        fencing_and_lag(report, page);
+    }
+}
+
+fn fencing_and_lag(report: &Report, page: &mut Markup) {
     page.section("fencing", "Fencing and replica lag");
     let fencing = report.fencing.iter().map(|fencing| {
         let proven = if fencing.fenced { "yes" } else { "NO" };
@@ -173,7 +191,9 @@ fn checks(report: &Report, page: &mut Markup) {
 fn calls(report: &Report, page: &mut Markup) {
     let plane = |plane: Plane| if plane == Plane::Control { "control".to_owned() } else { "data".to_owned() };
     page.section("calls", "Calls to AWS and to the world");
-    page.raw("<p>").text(report.dependence_in_words()).raw("</p>\n");
+    if report.recovers() {
+        page.raw("<p>").text(report.dependence_in_words()).raw("</p>\n");
+    }
     let mutating = report.calls.mutating.iter().map(|call| {
         let latency = call.latency.map_or("–".to_owned(), span);
         let request = call.request_id.clone().unwrap_or_else(|| "–".to_owned());

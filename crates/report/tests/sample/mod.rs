@@ -2,7 +2,10 @@
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)] // shared by the tests and the example
 
 use muster_core::ports::{Reading, Sample};
-use muster_core::{Body, Call, CallFault, Duration, Entry, Evidence, Hash, LagBasis, Lane, Outcome, Override, PlanPin, Plane, Run, RunId, Timestamp, Waits};
+use muster_core::{
+    BackupExposure, BackupProblem, Body, Call, CallFault, Duration, Entry, Evidence, Hash, LagBasis, Lane, Outcome, Override, PlanPin, Plane, Run, RunId,
+    Timestamp, Waits,
+};
 use muster_plan::Plan;
 use muster_report::{Busy, Clients, Closing, ComponentTruth, CurveSegment, Report, assemble};
 
@@ -36,6 +39,7 @@ pub fn run() -> Run {
 /// Writes a ledger, invocation by invocation.
 pub struct Book {
     pub entries: Vec<Entry>,
+    run: RunId,
     invocations: u32,
     sequence: u32,
     action: String,
@@ -44,7 +48,11 @@ pub struct Book {
 
 impl Book {
     pub fn new() -> Self {
-        Book { entries: Vec::new(), invocations: 0, sequence: 0, action: String::new(), phase: String::new() }
+        Book::of(&run())
+    }
+
+    pub fn of(run: &Run) -> Self {
+        Book { entries: Vec::new(), run: run.id.clone(), invocations: 0, sequence: 0, action: String::new(), phase: String::new() }
     }
 
     pub fn begin(&mut self, clock: &str, phase: &str, action: &str) -> &mut Self {
@@ -56,7 +64,7 @@ impl Book {
 
     pub fn write(&mut self, clock: &str, body: Body) -> &mut Self {
         self.entries.push(Entry {
-            run: run().id,
+            run: self.run.clone(),
             epoch: 7,
             invocation: format!("{:04}", self.invocations).as_str().into(),
             action: self.action.as_str().into(),
@@ -371,6 +379,63 @@ pub fn measured() -> Report {
 
 pub fn closing<'a>(run: &'a Run, entries: &'a [Entry], samples: &'a [Sample]) -> Closing<'a> {
     Closing { run, outcome: "succeeded", started_by: "alarm", drill: false, closed_at: at("02:32:47"), entries, samples }
+}
+
+/// A night's backup of the same service.
+pub fn backup_run() -> Run {
+    Run { id: RunId("basecoat-portal/backup/2026-11-20T03:00:00Z".into()), flow: "backup".into(), lane: Lane::Protect, opened_at: at("03:00:00"), ..run() }
+}
+
+pub fn backup_ledger() -> Vec<Entry> {
+    let mut book = Book::of(&backup_run());
+    book.begin("03:00:00", "OpenRun", "open-run").saw("03:00:00.040", Evidence::Opened { by: "schedule".into(), reason: "hourly".into() }).end(
+        "03:00:00.090",
+        "done",
+        "run opened at epoch 7",
+    );
+    book.begin("03:00:01", "TakeBackup", "take-backup").call("03:00:01.400", "rds:DescribeDBSnapshots", EAST, "basecoat-portal-db (us-east-1)", 180, None).end(
+        "03:00:01.900",
+        "done",
+        "taken: ",
+    );
+    let verified = |problems, exposures| Evidence::BackupsVerified { as_of: at("03:00:02"), problems, exposures };
+    let problem = |backup: Option<&str>, place: &str, words: &str, alarms| BackupProblem {
+        component: backup.map(|_| "databases.portal-db".into()),
+        backup: backup.map(Into::into),
+        place: place.into(),
+        words: words.into(),
+        alarms,
+    };
+    let exposure = |component: &str, loss: Option<&str>, from: Option<&str>| BackupExposure {
+        component: component.into(),
+        loss: loss.map(span),
+        rpo: Some(span("1h")),
+        from: from.map(Into::into),
+    };
+    let small = "dumps/portal.dump has 102 MiB, and 1 GiB were usual: restore it, or take another, before older ones are deleted";
+    // An answer that was lost: what the second call said is told.
+    book.begin("03:00:05", "VerifyBackups", "verify-backups")
+        .saw("03:00:09", verified(vec![problem(Some("portal-db-dumps"), "s3://lost", "lost", true)], vec![]));
+    book.begin("03:01:05", "VerifyBackups", "verify-backups")
+        .call("03:01:06.400", "s3:ListBucket", ("us-east-1", Plane::Data), "portal-dumps", 180, None)
+        .saw(
+            "03:01:09",
+            verified(
+                vec![
+                    problem(Some("portal-db-dumps"), "s3://portal-dumps", small, true),
+                    problem(None, "us-east-1", "91 manual snapshots of 100 that may be: ask AWS for more before they are used up", false),
+                ],
+                vec![exposure("databases.portal-db", Some("52m"), Some("portal-db-snapshots"))],
+            ),
+        )
+        .saw("03:01:09", verified(vec![], vec![exposure("caches.portal-cache", None, None), exposure("databases.audit", Some("3h"), Some("audit-daily"))]))
+        .end("03:01:09.100", "done", "1 wrong");
+    book.entries
+}
+
+pub fn backed_up() -> Report {
+    let (run, entries, samples) = (backup_run(), backup_ledger(), samples());
+    assemble(&plan(), &Closing { closed_at: at("03:01:12"), started_by: "schedule", ..closing(&run, &entries, &samples) })
 }
 
 pub fn rehearsed() -> Report {
