@@ -57,6 +57,8 @@ pub(crate) const CONTROL_CALL: Table = Table([60, 90, 120, 180, 320, 600, 1_600,
 /// A call to DynamoDB, S3, CloudWatch or SSM in the same region: single-digit to tens of milliseconds (DynamoDB's
 /// service description promises single-digit ones).
 pub(crate) const DATA_CALL: Table = Table([3, 4, 5, 8, 14, 30, 120, 600]);
+/// A page of a listing of S3, or an object's head: "roughly 100–200 milliseconds" (S3 user guide, "Performance design patterns"), with a tail.
+pub(crate) const LISTING: Table = Table([40, 70, 90, 130, 200, 300, 900, 2_000]);
 /// A query, from a function in the VPC.
 pub(crate) const QUERY: Table = Table([2, 4, 6, 10, 22, 60, 400, 1_500]);
 /// A page of the service across the internet.

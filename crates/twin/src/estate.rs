@@ -25,6 +25,7 @@ use crate::invariants::Guard;
 use crate::limits::Limits;
 use crate::memory::Memory;
 use crate::network::Network;
+use crate::objects::Objects;
 use crate::outcome::Effort;
 use crate::scenario::Scenario;
 use crate::serving::{Serving, Wiring};
@@ -71,6 +72,8 @@ pub struct Estate {
     pub caches: BTreeMap<Arc<str>, GlobalCache>,
     /// Snapshots, in every region.
     pub snapshots: Snapshots,
+    /// What is set about buckets.
+    pub objects: Objects,
     /// Public names, in the plan's order.
     pub records: Vec<Record>,
     /// Their positions, by name.
@@ -154,6 +157,7 @@ impl Estate {
             quota_left: None,
             caches: BTreeMap::new(),
             snapshots: Snapshots::default(),
+            objects: Objects::default(),
             clients: Clients::new(started_at, rate, writes, &answers, plan.databases.len()),
             record_of: first_positions(records.iter().map(|record| std::slice::from_ref(&record.name).iter())),
             host_of: first_positions(records.iter().map(Record::hosts)),

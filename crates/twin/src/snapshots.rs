@@ -1,21 +1,25 @@
 //! Snapshots: what is where, how long making them takes, and what goes wrong with them.
 //!
-//! Modelled: names, tags, statuses, pages, the quota of manual snapshots, copies in flight, keys, sources that are gone. Not modelled: content,
-//! the engine's load while it is backed up, replication of buckets.
+//! Modelled: names, tags, statuses, pages, the quota of manual snapshots, copies in flight, keys, sources that are gone, how far automated backups
+//! reach. Not modelled: content, the engine's load while it is backed up.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use muster_backups::COPIES_PER_REGION;
-use muster_core::ports::{Requested, Snapshot, SnapshotCopy, SnapshotPage, SnapshotPlace, SnapshotSource, SnapshotStatus};
+use muster_core::ports::{Requested, Snapshot, SnapshotCopy, SnapshotPage, SnapshotPlace, SnapshotQuota, SnapshotSource, SnapshotStatus, SourceKind};
 use muster_core::{CallFault, Duration, Region, Timestamp};
+use muster_plan::{Backup, BackupMethod};
 
 use crate::durations::{SNAPSHOT, SNAPSHOT_COPY};
 use crate::estate::Estate;
+use crate::objects::key_arn;
 use crate::world::Refusal;
 
 /// DescribeDBSnapshots returns at most so many at once. Source: its API reference, `MaxRecords`.
 const PAGE: usize = 100;
+/// Manual snapshots in a region. Source: the RDS user guide, "Quotas and constraints for Amazon RDS".
+const QUOTA: u64 = 100;
 /// What a bucket's owner lets exports live for.
 const LIFECYCLE: Duration = Duration::from_hours(30 * 24);
 
@@ -26,6 +30,12 @@ pub enum SnapshotFault {
     QuotaReached(Region),
     /// The key of copies into a region is disabled.
     KeyDisabled(Region),
+    /// There is no such key in a region.
+    KeyMissing(Region),
+    /// Snapshots in a region are encrypted with a key that nobody expects.
+    OtherKey(Region),
+    /// Automated backups in a region reach no further than to its beginning.
+    AutomatedStall(Region),
     /// Copies into a region that begin now fail half-way.
     CopiesFail(Region),
     /// Snapshots that begin now fail half-way.
@@ -86,11 +96,11 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    fn strikes(&self, now: Timestamp, is: impl Fn(&SnapshotFault) -> bool) -> bool {
+    pub(crate) fn strikes(&self, now: Timestamp, is: impl Fn(&SnapshotFault) -> bool) -> bool {
         self.faults.iter().any(|(fault, from, until)| *from <= now && now < *until && is(fault))
     }
 
-    fn answers(&self, now: Timestamp, region: &Region) -> Result<(), Refusal> {
+    pub(crate) fn answers(&self, now: Timestamp, region: &Region) -> Result<(), Refusal> {
         if self.strikes(now, |fault| *fault == SnapshotFault::Denied(region.clone())) {
             return Err((CallFault::Denied, "AccessDenied: not authorized to perform this action".to_owned()));
         }
@@ -125,6 +135,7 @@ impl Estate {
         if snapshots.strikes(now, |fault| *fault == SnapshotFault::EmptyListing(place.region.clone())) {
             return Ok(SnapshotPage::default());
         }
+        let is_other_key = snapshots.strikes(now, |fault| *fault == SnapshotFault::OtherKey(place.region.clone()));
         let of_source =
             snapshots.there.iter().filter(|((at, name), stored)| at == place && stored.source == *source && after.is_none_or(|after| **name > *after));
         let mut found: Vec<Snapshot> = of_source
@@ -134,7 +145,7 @@ impl Estate {
                 status: stored.status(now),
                 taken_at: stored.taken_at,
                 size: Some(100 << 30),
-                kms_key: stored.kms_key.clone(),
+                kms_key: Some(key_arn(&place.region, if is_other_key { "alias/somebody-elses" } else { stored.kms_key.as_deref().unwrap_or("alias/aws/rds") })),
                 tags: stored.tags.clone(),
             })
             .collect();
@@ -213,9 +224,49 @@ impl Estate {
         self.snapshots.answered(now, &place.region, ())
     }
 
+    /// Automated backups reach to five minutes ago, and replicated ones to between 5 and 30. Source: the RDS user guide, "Restoring a DB instance to a
+    /// specified time".
+    pub(crate) fn restorable_until(&self, region: &Region, source: &SnapshotSource) -> Result<Option<Timestamp>, Refusal> {
+        let (now, snapshots, plan) = (self.now(), &self.snapshots, &self.plan);
+        snapshots.answers(now, region)?;
+        let is_replicated = *region != plan.regions.primary;
+        let is_of_source = |backup: &&Backup| {
+            let named = backup.of.as_ref().and_then(|of| of.parts()).filter(|(section, _)| *section == "databases");
+            named.and_then(|(_, name)| plan.database(name)).is_some_and(|database| *database.primary == *source.name)
+        };
+        let mut automated = plan.backups.iter().filter(|backup| backup.method == BackupMethod::AutomatedBackups && (!is_replicated || backup.copy.is_some()));
+        if !automated.any(|backup| is_of_source(&backup)) {
+            return Ok(None);
+        }
+        let stall =
+            snapshots.faults.iter().find(|(fault, from, until)| *fault == SnapshotFault::AutomatedStall(region.clone()) && *from <= now && now < *until);
+        let looked_at = stall.map_or(now, |(_, from, _)| *from);
+        let ordinal = looked_at.as_millis().unsigned_abs() / 3_600_000;
+        let more = if is_replicated { self.durations.draw().below(&source.name, "replicated backups", ordinal, 25) } else { 0 };
+        Ok(Some(looked_at.before(Duration::from_mins(5 + more))))
+    }
+
+    pub(crate) fn source_exists(&self, region: &Region, source: &SnapshotSource) -> Result<bool, Refusal> {
+        self.snapshots.answers(self.now(), region)?;
+        Ok(!self.snapshots.strikes(self.now(), |fault| *fault == SnapshotFault::SourceGone(source.name.clone())))
+    }
+
+    pub(crate) fn snapshot_quota(&self, region: &Region, kind: SourceKind) -> Result<Option<SnapshotQuota>, Refusal> {
+        let (now, snapshots) = (self.now(), &self.snapshots);
+        snapshots.answers(now, region)?;
+        if kind == SourceKind::Cache {
+            return Ok(None);
+        }
+        let is_counted =
+            |place: &SnapshotPlace, stored: &Stored| place.region == *region && place.bucket.is_none() && place.account.is_none() && stored.source.kind == kind;
+        let there = snapshots.there.iter().filter(|((place, _), stored)| is_counted(place, stored)).count() as u64;
+        let is_reached = snapshots.strikes(now, |fault| *fault == SnapshotFault::QuotaReached(region.clone()));
+        Ok(Some(SnapshotQuota { used: if is_reached { there.max(QUOTA) } else { there }, limit: QUOTA }))
+    }
+
     fn room(&self, now: Timestamp, region: &Region) -> Result<(), Refusal> {
         match self.snapshots.strikes(now, |fault| *fault == SnapshotFault::QuotaReached(region.clone())) {
-            true => Err((CallFault::Rejected, "SnapshotQuotaExceeded: cannot create more than 100 manual snapshots".to_owned())),
+            true => Err((CallFault::Rejected, format!("SnapshotQuotaExceeded: cannot create more than {QUOTA} manual snapshots"))),
             false => Ok(()),
         }
     }

@@ -3,6 +3,7 @@
 mod compute;
 mod databases;
 mod memory;
+mod objects;
 mod snapshots;
 mod sql;
 mod traffic;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use muster_core::ports::{Requested, SnapshotCopy, SnapshotPage, SnapshotPlace, SnapshotSource, Snapshots, SourceKind};
-use muster_core::{CallError, Region};
+use muster_core::ports::{Recoverability, Requested, SnapshotCopy, SnapshotPage, SnapshotPlace, SnapshotQuota, SnapshotSource, Snapshots, SourceKind};
+use muster_core::{CallError, Region, Timestamp};
+use muster_plan::RegionRole;
 
 use crate::ports::control;
 use crate::world::World;
@@ -45,5 +46,29 @@ impl Snapshots for World {
             SourceKind::Cache => "elasticache:DeleteSnapshot",
         };
         self.mutate(control(operation, &place.region, name).changing(), |estate| estate.delete_snapshot(place, name)).await
+    }
+}
+
+impl Recoverability for World {
+    async fn restorable_until(&self, region: &Region, source: &SnapshotSource) -> Result<Option<Timestamp>, CallError> {
+        let operation = match (source.kind, self.region(RegionRole::Primary) == *region) {
+            (SourceKind::Cluster, _) => "rds:DescribeDBClusterAutomatedBackups",
+            (_, true) => "rds:DescribeDBInstances",
+            (_, false) => "rds:DescribeDBInstanceAutomatedBackups",
+        };
+        self.read(control(operation, region, &*source.name), |estate, _| estate.restorable_until(region, source)).await
+    }
+
+    async fn source_exists(&self, region: &Region, source: &SnapshotSource) -> Result<bool, CallError> {
+        let operation = match source.kind {
+            SourceKind::Instance => "rds:DescribeDBInstances",
+            SourceKind::Cluster => "rds:DescribeDBClusters",
+            SourceKind::Cache => "elasticache:DescribeReplicationGroups",
+        };
+        self.read(control(operation, region, &*source.name), |estate, _| estate.source_exists(region, source)).await
+    }
+
+    async fn snapshot_quota(&self, region: &Region, kind: SourceKind) -> Result<Option<SnapshotQuota>, CallError> {
+        self.read(control("rds:DescribeAccountAttributes", region, region.as_str()), |estate, _| estate.snapshot_quota(region, kind)).await
     }
 }
