@@ -6,7 +6,7 @@ use std::sync::Arc;
 use muster_backups::{Decision, Fate, Line, Place, PointStatus, Reason, RecoveryPoint, Rules, Situation, decide};
 use muster_core::ports::{Snapshot, SnapshotPlace, SnapshotSource, SnapshotStatus, Snapshots, SourceKind};
 use muster_core::{CallError, CallFault, Timestamp};
-use muster_plan::{Bytes, DatabaseKind, PartReference, Plan};
+use muster_plan::{Bytes, CacheKind, DatabaseKind, PartReference, Plan};
 
 use crate::batch::{Batch, Landed};
 
@@ -41,18 +41,26 @@ pub(crate) fn parts(plan: &Plan) -> Vec<(PartReference, SnapshotSource, Rules)> 
     for line in &rules.lines {
         lines.entry(line.of.clone()).or_default().push(line.clone());
     }
-    let source = |of: &PartReference| {
-        let (section, name) = of.parts()?;
-        let (kind, name) = match section {
-            "databases" => plan
-                .database(name)
-                .map(|database| (if database.kind == DatabaseKind::AuroraCluster { SourceKind::Cluster } else { SourceKind::Instance }, &database.primary)),
-            "caches" => plan.cache(name).map(|cache| (SourceKind::Cache, &cache.primary)),
-            _ => None,
-        }?;
-        Some(SnapshotSource { kind, name: name.as_str().into() })
+    lines.into_iter().filter_map(|(of, lines)| Some((of.clone(), source_of(plan, &of)?, Rules { lines, ..rules.clone() }))).collect()
+}
+
+/// What a part's snapshots and automated backups are taken of; `None` where it is nothing that AWS runs.
+pub(crate) fn source_of(plan: &Plan, of: &PartReference) -> Option<SnapshotSource> {
+    let (section, name) = of.parts()?;
+    let (kind, name) = match section {
+        "databases" => {
+            let database = plan.database(name)?;
+            let kind = match database.kind {
+                DatabaseKind::AuroraCluster => SourceKind::Cluster,
+                DatabaseKind::RdsInstance => SourceKind::Instance,
+                DatabaseKind::External => return None,
+            };
+            (kind, &database.primary)
+        }
+        "caches" => plan.cache(name).filter(|cache| cache.kind != CacheKind::External).map(|cache| (SourceKind::Cache, &cache.primary))?,
+        _ => return None,
     };
-    lines.into_iter().filter_map(|(of, lines)| Some((of.clone(), source(&of)?, Rules { lines, ..rules.clone() }))).collect()
+    Some(SnapshotSource { kind, name: name.as_str().into() })
 }
 
 /// Looks at one part: every page of every place that its backups go to. Parts are looked at one after the other, so that memory holds one of them.

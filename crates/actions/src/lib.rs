@@ -18,6 +18,7 @@ mod flip_dns;
 mod hold;
 mod janitor;
 mod lag;
+mod listed;
 mod notes;
 mod notify;
 mod open_run;
@@ -32,19 +33,21 @@ mod scale_compute;
 mod set_kill_switch;
 mod stand_down;
 mod superseded;
+mod survey;
 mod sweep_decisions;
 mod take_backup;
 mod tell;
 mod unbuilt;
 mod update_configuration;
+mod verify_backups;
 mod verify_data;
 mod verify_health;
 
 use std::sync::Arc;
 
 use muster_core::ports::{
-    Alarms, Caches, Channels, Control, Databases, Decisions, Dns, Executions, GlobalCaches, Http, Images, LaunchTemplates, Ledger, MetricWriter, Metrics,
-    Notes, Parameters, Plans, Quotas, Reports, Resolver, RunRegistry, Samples, ScalingGroups, Snapshots, Sql,
+    Alarms, Buckets, Caches, Channels, Control, Databases, Decisions, Dns, Executions, GlobalCaches, Http, Images, Keys, LaunchTemplates, Ledger, MetricWriter,
+    Metrics, Notes, Parameters, Plans, Quotas, Recoverability, Reports, Resolver, RunRegistry, Samples, ScalingGroups, Snapshots, Sql,
 };
 use muster_core::{ActionError, Clock, Failure, Journaled, Progress, run_action as invoke, run_alone as invoke_alone};
 use muster_plan::Plan;
@@ -77,6 +80,7 @@ pub use sweep_decisions::{SWEEP_DECISIONS, sweep_decisions};
 pub use take_backup::{TAKE_BACKUP, take_backup};
 pub use unbuilt::{FLOWS, built_part, unbuilt};
 pub use update_configuration::{UPDATE_CONFIGURATION, update_configuration};
+pub use verify_backups::{BACKUP_EXPOSURE, BACKUP_PROBLEMS, EVERYTHING, VERIFY_BACKUPS, verify_backups};
 pub use verify_data::{VERIFY_DATA, verify_data};
 pub use verify_health::{VERIFY_HEALTH, verify_health};
 
@@ -98,6 +102,9 @@ pub trait World:
     + GlobalCaches
     + Caches
     + Snapshots
+    + Recoverability
+    + Buckets
+    + Keys
     + ScalingGroups
     + LaunchTemplates
     + Parameters

@@ -11,6 +11,7 @@ mod probes;
 mod promotions;
 mod reports;
 mod stand_downs;
+mod verified;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
