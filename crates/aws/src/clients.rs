@@ -35,6 +35,7 @@ pub(crate) struct Clients {
     pub(crate) cloudwatch: PerRegion<aws_sdk_cloudwatch::Client>,
     pub(crate) secretsmanager: PerRegion<aws_sdk_secretsmanager::Client>,
     pub(crate) servicequotas: PerRegion<aws_sdk_servicequotas::Client>,
+    pub(crate) kms: PerRegion<aws_sdk_kms::Client>,
 }
 
 /// A service's clients: none before one is asked for.
@@ -73,6 +74,7 @@ impl Clients {
             cloudwatch: PerRegion::default(),
             secretsmanager: PerRegion::default(),
             servicequotas: PerRegion::default(),
+            kms: PerRegion::default(),
         }
     }
 
@@ -113,4 +115,5 @@ clients! {
     cloudwatch aws_sdk_cloudwatch "CloudWatch",
     secretsmanager aws_sdk_secretsmanager "Secrets Manager",
     servicequotas aws_sdk_servicequotas "Service Quotas",
+    kms aws_sdk_kms "KMS",
 }

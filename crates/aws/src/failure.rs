@@ -107,7 +107,7 @@ fn by_code(code: &str) -> Option<CallFault> {
         | "OperationAborted"
         | "ConditionalRequestConflict" => CallFault::Throttled,
         "InternalError" | "InternalFailure" | "InternalServer" | "InternalServerError" | "InternalService" | "InternalServiceError" | "Service"
-        | "ServiceUnavailable" | "Unavailable" | "ServiceLinkedRoleFailure" | "KMSInternal" => CallFault::Unavailable,
+        | "ServiceUnavailable" | "Unavailable" | "ServiceLinkedRoleFailure" | "KMSInternal" | "DependencyTimeout" => CallFault::Unavailable,
         "RequestTimeout" => CallFault::TimedOut,
         "AccessDenied" | "AuthorizationError" | "AuthFailure" | "UnauthorizedOperation" | "UnrecognizedClient" | "InvalidClientTokenId" | "InvalidAccessKeyId"
         | "SignatureDoesNotMatch" | "InvalidSignature" | "InvalidSecurity" | "MissingAuthenticationToken" | "IncompleteSignature" | "ExpiredToken"
@@ -120,6 +120,22 @@ fn by_code(code: &str) -> Option<CallFault> {
         | "CertificateNotFound"
         | "DomainNotFound"
         | "BackupPolicyNotFound"
+        | "CacheClusterNotFound"
+        | "CacheParameterGroupNotFound"
+        | "CacheSecurityGroupNotFound"
+        | "CacheSubnetGroupNotFound"
+        | "CustomAvailabilityZoneNotFound"
+        | "DBClusterAutomatedBackupNotFound"
+        | "DBClusterNotFound"
+        | "DBClusterSnapshotNotFound"
+        | "DBInstanceAutomatedBackupNotFound"
+        | "DBSnapshotNotFound"
+        | "ReservedCacheNodeNotFound"
+        | "ServerlessCacheNotFound"
+        | "ServerlessCacheSnapshotNotFound"
+        | "SnapshotNotFound"
+        | "UserGroupNotFound"
+        | "UserNotFound"
         | "AuthorizationNotFound"
         | "GlobalReplicationGroupNotFound"
         | "ReplicationGroupNotFound"
@@ -144,22 +160,37 @@ fn by_code(code: &str) -> Option<CallFault> {
 /// Codes of services that understood and refused.
 const REJECTED: &[&str] = &[
     // RDS
+    "DBClusterSnapshotAlreadyExists",
     "DBInstanceAlreadyExists",
+    "DBSnapshotAlreadyExists",
     "DBUpgradeDependencyFailure",
     "InsufficientDBInstanceCapacity",
+    "InvalidDBClusterSnapshotState",
     "InvalidDBClusterState",
     "InvalidDBInstanceState",
     "InvalidDBSecurityGroupState",
+    "InvalidDBSnapshotState",
     "InvalidVPCNetworkState",
     "KMSKeyNotAccessible",
     "NetworkTypeNotSupported",
     "ProvisionedIopsNotAvailableInAZ",
+    // Also the copies that are in flight, and ElastiCache's snapshots.
+    "SnapshotQuotaExceeded",
     "StorageQuotaExceeded",
     "StorageTypeNotSupported",
     "TenantDatabaseQuotaExceeded",
     "VpcEncryptionControlViolation",
     // ElastiCache, CloudWatch, Auto Scaling
+    "InvalidARN",
+    "InvalidCacheClusterState",
     "InvalidGlobalReplicationGroupState",
+    "InvalidReplicationGroupState",
+    "InvalidServerlessCacheSnapshotState",
+    "InvalidServerlessCacheState",
+    "InvalidSnapshotState",
+    "SnapshotAlreadyExists",
+    "SnapshotFeatureNotSupported",
+    "TagQuotaPerResourceExceeded",
     "InvalidParameterCombination",
     "InvalidParameterValue",
     "InvalidNextToken",
@@ -194,7 +225,8 @@ const REJECTED: &[&str] = &[
     "TaskTimedOut",
     "Validation",
     "ValidationError",
-    // SNS
+    // KMS, whose other codes SNS and Step Functions pass on; SNS
+    "Disabled",
     "EndpointDisabled",
     "InvalidParameter",
     "KMSDisabled",

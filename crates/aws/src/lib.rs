@@ -7,6 +7,7 @@
 //! What an action does not use is not linked: a client is made when it is first asked for, and nobody asks for the others.
 
 mod alarms;
+mod buckets;
 mod caches;
 mod call;
 mod channels;
@@ -19,6 +20,7 @@ mod executions;
 mod failure;
 mod http;
 mod https;
+mod keys;
 mod metrics;
 mod observer;
 mod parameters;
@@ -29,6 +31,7 @@ mod resolver;
 mod scaling;
 mod secrets;
 mod settings;
+mod snapshots;
 mod sql;
 mod table;
 #[cfg(test)]

@@ -30,6 +30,18 @@ pub struct Missing {
 }
 
 impl Settings {
+    /// The partition and the account that Muster runs in, as the flows' ARN has them: `aws`, `123456789012`.
+    pub(crate) fn partition_and_account(&self) -> Option<(&str, &str)> {
+        // arn:partition:states:region:account:stateMachine:prefix
+        let parts: Vec<&str> = self.flow_arn_prefix.split(':').collect();
+        match parts.as_slice() {
+            ["arn", partition, "states", _, account, ..] if account.len() == 12 && account.bytes().all(|digit| digit.is_ascii_digit()) => {
+                Some((partition, account))
+            }
+            _ => None,
+        }
+    }
+
     /// Reads the settings from variables.
     ///
     /// # Errors
@@ -73,6 +85,15 @@ mod tests {
     fn settings_come_from_the_environment() {
         let settings = Settings::read(set).unwrap();
         assert_eq!((settings.table.as_str(), settings.home.as_str(), settings.dns), ("table", "us-west-2", None));
+        assert_eq!(settings.partition_and_account(), Some(("aws", "123456789012")));
+    }
+
+    #[test]
+    fn an_account_is_twelve_digits_of_an_arn_or_unknown() {
+        let settings = Settings::read(set).unwrap();
+        for odd in ["", "muster-", "arn:aws:states:us-west-2::stateMachine:muster-", "arn:aws:sns:us-west-2:123456789012:topic"] {
+            assert_eq!(Settings { flow_arn_prefix: odd.into(), ..settings.clone() }.partition_and_account(), None, "{odd}");
+        }
     }
 
     #[test]

@@ -52,6 +52,63 @@ const MODELLED: &[(&str, &[(&str, CallFault)])] = &[
         ],
     ),
     (
+        "rds: CopyDBClusterSnapshot, CopyDBSnapshot, CreateDBClusterSnapshot, CreateDBSnapshot, DeleteDBClusterSnapshot, DeleteDBSnapshot, DescribeAccountAttributes, DescribeDBClusterAutomatedBackups, DescribeDBClusterSnapshots, DescribeDBClusters, DescribeDBInstanceAutomatedBackups, DescribeDBSnapshots",
+        &[
+            ("CustomAvailabilityZoneNotFound", NotFound),
+            ("DBClusterAutomatedBackupNotFoundFault", NotFound),
+            ("DBClusterNotFoundFault", NotFound),
+            ("DBClusterSnapshotAlreadyExistsFault", Rejected),
+            ("DBClusterSnapshotNotFoundFault", NotFound),
+            ("DBInstanceAutomatedBackupNotFound", NotFound),
+            ("DBInstanceNotFound", NotFound),
+            ("DBSnapshotAlreadyExists", Rejected),
+            ("DBSnapshotNotFound", NotFound),
+            ("InvalidDBClusterSnapshotStateFault", Rejected),
+            ("InvalidDBClusterStateFault", Rejected),
+            ("InvalidDBInstanceState", Rejected),
+            ("InvalidDBSnapshotState", Rejected),
+            ("KMSKeyNotAccessibleFault", Rejected),
+            ("SnapshotQuotaExceeded", Rejected),
+        ],
+    ),
+    (
+        "elasticache: CopySnapshot, CreateSnapshot, DeleteSnapshot, DescribeSnapshots, ListTagsForResource",
+        &[
+            ("CacheClusterNotFound", NotFound),
+            ("CacheParameterGroupNotFound", NotFound),
+            ("CacheSecurityGroupNotFound", NotFound),
+            ("CacheSubnetGroupNotFoundFault", NotFound),
+            ("InvalidARN", Rejected),
+            ("InvalidCacheClusterState", Rejected),
+            ("InvalidParameterCombination", Rejected),
+            ("InvalidParameterValue", Rejected),
+            ("InvalidReplicationGroupState", Rejected),
+            ("InvalidServerlessCacheSnapshotStateFault", Rejected),
+            ("InvalidServerlessCacheStateFault", Rejected),
+            ("InvalidSnapshotState", Rejected),
+            ("ReplicationGroupNotFoundFault", NotFound),
+            ("ReservedCacheNodeNotFound", NotFound),
+            ("ServerlessCacheNotFoundFault", NotFound),
+            ("ServerlessCacheSnapshotNotFoundFault", NotFound),
+            ("SnapshotAlreadyExistsFault", Rejected),
+            ("SnapshotFeatureNotSupportedFault", Rejected),
+            ("SnapshotNotFoundFault", NotFound),
+            ("SnapshotQuotaExceededFault", Rejected),
+            ("TagQuotaPerResourceExceeded", Rejected),
+            ("UserGroupNotFound", NotFound),
+            ("UserNotFound", NotFound),
+        ],
+    ),
+    (
+        "kms: DescribeKey",
+        &[
+            ("DependencyTimeoutException", Unavailable),
+            ("InvalidArnException", Rejected),
+            ("KMSInternalException", Unavailable),
+            ("NotFoundException", NotFound),
+        ],
+    ),
+    (
         "autoscaling: DescribeAutoScalingGroups, DescribeScalingActivities, UpdateAutoScalingGroup",
         &[
             ("InvalidNextToken", Rejected),
@@ -86,7 +143,7 @@ const MODELLED: &[(&str, &[(&str, CallFault)])] = &[
         ],
     ),
     (
-        "s3: GetObject, ListObjectsV2, PutObject",
+        "s3: GetObject, HeadObject, ListObjectsV2, PutObject",
         &[
             ("EncryptionTypeMismatch", Rejected),
             ("InvalidObjectState", Rejected),
@@ -224,6 +281,9 @@ const UNMODELLED: &[(&str, CallFault)] = &[
     ("MethodNotAllowed", Rejected),
     ("NoSuchVersion", NotFound),
     ("RequestTimeout", CallFault::TimedOut),
+    // KMS's own, as other services pass them on.
+    ("DisabledException", Rejected),
+    ("KMSInvalidStateException", Rejected),
 ];
 
 #[test]
@@ -242,6 +302,8 @@ fn every_error_that_the_models_have_is_classified_by_name() {
 fn a_refusal_is_never_taken_for_a_call_that_may_have_been_applied() {
     let ambiguous: Vec<&str> = MODELLED.iter().flat_map(|(_, codes)| *codes).filter(|(_, fault)| fault.is_ambiguous()).map(|(code, _)| *code).collect();
     let failures_of_the_service = [
+        "DependencyTimeoutException",
+        "KMSInternalException",
         "ServiceLinkedRoleFailure",
         "InternalServerError",
         "InternalError",
