@@ -17,6 +17,35 @@ pub struct Installation {
     pub mode: String,
     /// The value or pattern of the tag that resources must carry; `*` for any.
     pub service_tag: String,
+    /// Where the schedules of backups go; the name of the first output that is missing for them in a stack that has none.
+    pub schedules: Result<BackupSchedules, &'static str>,
+}
+
+/// What the schedules of backups are made with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupSchedules {
+    /// The ARN of the state machine `backup`.
+    pub state_machine: String,
+    /// The group that they are in.
+    pub group: String,
+    /// The ARN of the role that starts the state machine.
+    pub role: String,
+    /// The ARN of the queue that takes what could not be delivered.
+    pub dead_letters: String,
+}
+
+impl BackupSchedules {
+    /// # Errors
+    /// The name of the first output that is missing.
+    fn of_outputs(outputs: &BTreeMap<&str, &str>) -> Result<Self, &'static str> {
+        let output = |name: &'static str| outputs.get(name).map(|value| (*value).to_owned()).ok_or(name);
+        Ok(BackupSchedules {
+            state_machine: output("BackupStateMachineArn")?,
+            group: output("BackupScheduleGroup")?,
+            role: output("BackupScheduleRoleArn")?,
+            dead_letters: output("BackupDeadLetterQueueArn")?,
+        })
+    }
 }
 
 impl Installation {
@@ -41,6 +70,29 @@ impl Installation {
                 message: format!("the stack {stack} has no output `{name}`: it is none of Muster's, or an older one"),
             })
         };
-        Ok(Some(Installation { bucket: output("Bucket")?, alarm_prefix: output("AlarmPrefix")?, mode: output("Mode")?, service_tag: output("ServiceTag")? }))
+        Ok(Some(Installation {
+            bucket: output("Bucket")?,
+            alarm_prefix: output("AlarmPrefix")?,
+            mode: output("Mode")?,
+            service_tag: output("ServiceTag")?,
+            schedules: BackupSchedules::of_outputs(&outputs),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules_need_all_four_outputs_and_the_first_that_is_missing_is_named() {
+        let all =
+            [("BackupStateMachineArn", "machine"), ("BackupScheduleGroup", "group"), ("BackupScheduleRoleArn", "role"), ("BackupDeadLetterQueueArn", "queue")];
+        let known = BackupSchedules { state_machine: "machine".into(), group: "group".into(), role: "role".into(), dead_letters: "queue".into() };
+        assert_eq!(BackupSchedules::of_outputs(&all.into()), Ok(known));
+        for (missing, _) in all {
+            let outputs = all.into_iter().filter(|(name, _)| *name != missing).collect();
+            assert_eq!(BackupSchedules::of_outputs(&outputs), Err(missing));
+        }
     }
 }

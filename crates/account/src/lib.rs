@@ -1,5 +1,5 @@
-//! What `muster push` needs of an AWS account: the installation, the tags of a plan's resources, the plans in force, and the
-//! alarms that a plan speaks of.
+//! What `muster push` needs of an AWS account: the installation, the tags of a plan's resources, the plans in force, the
+//! alarms that a plan speaks of, and the schedules of its backups.
 //!
 //! With whatever credentials the AWS command line would use. The deployed functions use nothing of this.
 
@@ -7,6 +7,7 @@ mod alarms;
 mod installation;
 mod plans;
 mod resources;
+mod schedules;
 mod tags;
 
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -18,9 +19,10 @@ use aws_types::region::Region as SdkRegion;
 use muster_core::Region;
 
 pub use alarms::{AlarmPlan, make_alarms, plan_alarms};
-pub use installation::Installation;
+pub use installation::{BackupSchedules, Installation};
 pub use plans::{InForce, plan_in_force, put_plan};
 pub use resources::{Kind, Resource, resources};
+pub use schedules::{ScheduleChange, apply_schedules, schedule_changes};
 pub use tags::{SERVICE_TAG, Untagged, untagged};
 
 /// An account, by the credentials at hand.

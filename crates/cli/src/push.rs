@@ -1,12 +1,14 @@
-//! `muster push`: puts a plan in force. Checks it, shows what changes, sees that Muster may touch what the plan names, uploads it,
-//! and makes the alarms that it speaks of.
+//! `muster push`: puts a plan in force. Checks it, shows what changes, sees that Muster may touch what the plan names, makes the alarms that it
+//! speaks of, uploads it, and brings the schedules of its backups to what it says.
 
 use std::io::{BufRead, IsTerminal};
 
 use muster_account::{
-    Account, AlarmPlan, Failed, InForce, Installation, SERVICE_TAG, Untagged, make_alarms, plan_alarms, plan_in_force, put_plan, resources, untagged,
+    Account, AlarmPlan, Failed, InForce, Installation, SERVICE_TAG, ScheduleChange, Untagged, apply_schedules, make_alarms, plan_alarms, plan_in_force,
+    put_plan, resources, schedule_changes, untagged,
 };
 use muster_actions::unbuilt;
+use muster_backups::{ScheduleEntry, schedules};
 use muster_plan::Plan;
 use serde_json::Value;
 
@@ -61,12 +63,18 @@ async fn push(arguments: &Push, plan: &Plan) -> Result<Ending, Stop> {
     let service = plan.service.as_str();
     let before = plan_in_force(&account, region, &installation.bucket, service).await.map_err(cannot_ask)?;
     let is_same = before.as_ref().is_some_and(|before| before.json == plan.canonical_json());
+    let entries = schedules(plan);
+    let changes = match &installation.schedules {
+        Ok(stack) => schedule_changes(&account, region, stack, &plan.service, &entries).await.map_err(cannot_ask)?,
+        Err(_) => Vec::new(),
+    };
     output::result(&shown(plan, before.as_ref(), &installation, &arguments.stack))?;
+    output::result(&shown_schedules(&entries, &changes, installation.schedules.as_ref().err().copied(), &arguments.stack))?;
     if arguments.dry_run {
         output::result("\nNothing was changed: this was a dry run.\n")?;
         return Ok(Ending::Good);
     }
-    if !is_same && !arguments.yes && !confirmed()? {
+    if !(is_same && changes.is_empty()) && !arguments.yes && !confirmed()? {
         output::result("\nNothing was changed.\n")?;
         return Ok(Ending::Good);
     }
@@ -76,7 +84,11 @@ async fn push(arguments: &Push, plan: &Plan) -> Result<Ending, Stop> {
         Some(before) if is_same => before.version,
         _ => put_plan(&account, region, &installation.bucket, plan).await.map_err(cannot_ask)?,
     };
-    output::result(&done(plan, &alarms, &left, &version))?;
+    // The schedules last: what they start takes the plan in force.
+    if let Ok(stack) = &installation.schedules {
+        apply_schedules(&account, region, stack, &changes).await.map_err(cannot_ask)?;
+    }
+    output::result(&done(plan, &alarms, &left, &version, &changes))?;
     Ok(Ending::Good)
 }
 
@@ -141,6 +153,35 @@ fn row(difference: &Difference) -> Vec<Cell> {
     }
 }
 
+/// What becomes of the schedules: each change, or why there are none.
+fn shown_schedules(entries: &[ScheduleEntry], changes: &[ScheduleChange], missing: Option<&str>, stack: &str) -> String {
+    match missing {
+        Some(output) if !entries.is_empty() => {
+            return format!(
+                "\n{} no schedules: the stack {stack} has no output `{output}`, so nothing starts the plan's backups by itself; deploy it anew, then push again\n",
+                paint(BAD, "!")
+            );
+        }
+        _ if changes.is_empty() => return String::new(),
+        _ => {}
+    }
+    let rows: Vec<Vec<Cell>> = changes
+        .iter()
+        .flat_map(|change| match change {
+            ScheduleChange::Create(entry) => vec![schedule_row((GOOD, "+"), &entry.name, entry.expression.clone())],
+            ScheduleChange::Update(entry, differences) => {
+                differences.iter().map(|difference| schedule_row((QUIET, "~"), &entry.name, difference.clone())).collect()
+            }
+            ScheduleChange::Delete { name, expression } => vec![schedule_row((BAD, "-"), name, expression.clone())],
+        })
+        .collect();
+    format!("\n{}\n{}", paint(STRONG, "schedules, in UTC"), table(2, &rows))
+}
+
+fn schedule_row((style, sign): (anstyle::Style, &str), name: &str, what: String) -> Vec<Cell> {
+    vec![(style, sign.to_owned()), (STRONG, name.to_owned()), (PLAIN, what)]
+}
+
 fn confirmed() -> Result<bool, Stop> {
     if !std::io::stdin().is_terminal() {
         return Ok(true);
@@ -151,12 +192,66 @@ fn confirmed() -> Result<bool, Stop> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn done(plan: &Plan, alarms: &[AlarmPlan], left: &std::collections::BTreeSet<String>, version: &str) -> String {
+fn done(plan: &Plan, alarms: &[AlarmPlan], left: &std::collections::BTreeSet<String>, version: &str, changes: &[ScheduleChange]) -> String {
     let mut rows: Vec<Vec<Cell>> =
         vec![vec![(QUIET, "in force".to_owned()), (PLAIN, format!("plans/{}.json, version {version}, SHA-256 {}", plan.service, plan.digest()))]];
     for alarm in alarms {
         let state = if left.contains(&alarm.name) { "left as it is: it was not made by `muster push`" } else { "watches" };
         rows.push(vec![(QUIET, "alarm".to_owned()), (PLAIN, format!("{} {state} {}/{}", alarm.name, alarm.namespace, alarm.metric))]);
     }
+    for change in changes {
+        let what = match change {
+            ScheduleChange::Create(entry) | ScheduleChange::Update(entry, _) => format!("{} fires at {}", entry.name, entry.expression),
+            ScheduleChange::Delete { name, .. } => format!("{name} is gone"),
+        };
+        rows.push(vec![(QUIET, "schedule".to_owned()), (PLAIN, what)]);
+    }
     format!("\n{}", table(2, &rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kaireon() -> Vec<ScheduleEntry> {
+        schedules(&muster_plan::load("kaireon.yaml", include_bytes!("../../../plans/kaireon.yaml")).plan.unwrap())
+    }
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn each_change_of_a_schedule_is_shown_with_what_it_was_and_what_it_will_be() {
+        let entries = kaireon();
+        let moved = vec!["when: cron(0 1 * * ? *) → cron(30 2 * * ? *)".to_owned(), "state: DISABLED → ENABLED".to_owned()];
+        let changes = [
+            ScheduleChange::Create(entries[0].clone()),
+            ScheduleChange::Update(entries[1].clone(), moved),
+            ScheduleChange::Delete { name: "kaireon.weekly".into(), expression: "cron(0 3 ? * 1 *)".into() },
+        ];
+        let lines: Vec<String> = plain(&shown_schedules(&entries, &changes, None, "muster-live"))
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "",
+                "schedules, in UTC",
+                "+ kaireon.rds-daily cron(0 2 * * ? *)",
+                "~ kaireon.redis-daily when: cron(0 1 * * ? *) → cron(30 2 * * ? *)",
+                "~ kaireon.redis-daily state: DISABLED → ENABLED",
+                "- kaireon.weekly cron(0 3 ? * 1 *)",
+            ]
+        );
+        assert_eq!(shown_schedules(&entries, &[], None, "muster-live"), "", "nothing to say where nothing changes");
+    }
+
+    #[test]
+    fn a_stack_without_schedules_is_told_to_whoever_has_backups_and_to_nobody_else() {
+        let text = plain(&shown_schedules(&kaireon(), &[], Some("BackupScheduleGroup"), "muster-live"));
+        assert!(text.contains("the stack muster-live has no output `BackupScheduleGroup`, so nothing starts the plan's backups by itself"), "{text}");
+        assert_eq!(shown_schedules(&[], &[], Some("BackupScheduleGroup"), "muster-live"), "");
+    }
 }

@@ -140,6 +140,8 @@ async fn an_export_is_what_lies_in_the_bucket_under_the_snapshots_name() {
         object(&format!("{NAME}-0002.rdb"), 2, "2026-11-26T02:10:00Z"),
         object(&format!("{LONGER}-0001.rdb"), 900, "2026-11-26T02:10:00Z"),
         object(&format!("{OLDER}-0001.rdb.tmp"), 900, "2026-11-26T02:10:00Z"),
+        object(&format!("{OLDER}.rdb"), 900, "2026-11-26T02:10:00Z"),
+        object(&format!("{OLDER}0-0001.rdb"), 900, "2026-11-26T02:10:00Z"),
         object("portal-nightly-notes.txt", 900, "2026-11-26T02:10:00Z"),
     ];
     let (aws, wire) = exports(vec![described(NAME, "available", &SHARDS), described(OLDER, "available", &SHARDS)], objects);
