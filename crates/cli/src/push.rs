@@ -74,7 +74,8 @@ async fn push(arguments: &Push, plan: &Plan) -> Result<Ending, Stop> {
         output::result("\nNothing was changed: this was a dry run.\n")?;
         return Ok(Ending::Good);
     }
-    if !(is_same && changes.is_empty()) && !arguments.yes && !confirmed()? {
+    let changes_anything = !is_same || !changes.is_empty();
+    if changes_anything && !arguments.yes && !confirmed()? {
         output::result("\nNothing was changed.\n")?;
         return Ok(Ending::Good);
     }

@@ -57,6 +57,9 @@ impl Scheduler {
             let page: Vec<Value> = names.iter().take(2).map(|name| json!({ "Name": name, "GroupName": "muster-backups" })).collect();
             return (200, json!({ "Schedules": page, "NextToken": names.get(2) }));
         };
+        if matches!(method, "GET" | "DELETE") {
+            assert_eq!(parameter("groupName").as_deref(), Some("muster-backups"), "another group's would be meant: {uri}");
+        }
         if method != "GET" {
             self.changes.lock().unwrap().push(format!("{method} {name}"));
         }
