@@ -109,15 +109,15 @@ impl<'a> Surveying<'a> {
     /// Begins a survey, or goes on with the one that earlier invocations of this phase have begun.
     pub(crate) async fn resume(world: &impl Notes, cx: &'a Context<'a, Plan>, wanted: Vec<Expectation>) -> Result<Self, ActionError> {
         let book = if cx.elapsed().is_zero() { Book::default() } else { Book::of_run(world, cx.run, SURVEY).await? };
-        let (mut listed, mut stored) = (BTreeMap::new(), BTreeSet::new());
+        let (mut listed, mut stored) = (BTreeMap::new(), BTreeSet::<String>::new());
+        // Those of an attempt that was given up are removed with one's own, and count for nothing.
+        stored.extend(wanted.iter().map(listing_note).chain([ASKED.to_owned()]).filter(|note| book.has(note)));
         for note in wanted.iter().map(listing_note) {
             if let Some(known) = book.get::<Listed>(&note)?.filter(|known| known.since == cx.since) {
-                stored.insert(note.clone());
                 listed.insert(note, known);
             }
         }
         let known = book.get::<Asked>(ASKED)?.filter(|known| known.since == cx.since);
-        stored.extend(known.iter().map(|_| ASKED.to_owned()));
         let asked = known.unwrap_or(Asked { since: cx.since, answers: BTreeMap::new(), failures: BTreeMap::new() });
         Ok(Surveying { questions: questions(cx.plan, &wanted), cx, wanted, listed, asked, changed: BTreeSet::new(), stored })
     }
