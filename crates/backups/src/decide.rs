@@ -241,9 +241,10 @@ impl<'a> Part<'a> {
                 let there = self.points_at(line, &destination.place);
                 let is_moving = |point: &&&RecoveryPoint| matches!(point.status, PointStatus::Creating | PointStatus::Copying);
                 let moving: BTreeSet<&str> = there.iter().filter(is_moving).map(|point| point.name.as_str()).collect();
-                // What could not be read may be on its way.
-                let unread = self.situation.unread.contains(&destination.place);
-                let sources = self.points_at(line, from).into_iter().filter(|point| unread || moving.contains(point.name.as_str()));
+                // What could not be read may be on its way; and so may everything where nothing at all is seen: an empty listing proves no absence.
+                let unseen = self.situation.unread.contains(&destination.place) || there.is_empty();
+                let may_move = |point: &&RecoveryPoint| (unseen && point.status == PointStatus::Available) || moving.contains(point.name.as_str());
+                let sources = self.points_at(line, from).into_iter().filter(may_move);
                 for point in sources.chain(self.candidates(line, destination, from)) {
                     awaited.insert((&point.place, point.name.as_str()), destination.place.clone());
                 }
@@ -380,7 +381,11 @@ mod tests {
         let decision = decided(&points, &daily, "2026-11-26T03:00:00Z");
         let copied: Vec<_> = decision.copies.iter().map(|order| (order.taken_at.to_string()[..10].to_owned(), order.kms_key.as_deref())).collect();
         assert_eq!(copied, ["2026-11-26", "2026-11-25", "2026-11-24"].map(|day| (day.to_owned(), Some("alias/kaireon"))));
-        assert_eq!(decision.fates[3], Fate::Delete { reason: Reason::Older { than: Duration::from_hours(7 * 24) } });
+        let expired = Fate::Delete { reason: Reason::Older { than: Duration::from_hours(7 * 24) } };
+        assert_ne!(decision.fates[3], expired, "nothing is seen in the other region: its copy may be under way");
+        let copy = RecoveryPoint { place: place("us-west-2"), ..points[0].clone() };
+        let points = [points.to_vec(), vec![copy]].concat();
+        assert_eq!(decided(&points, &daily, "2026-11-26T03:00:00Z").fates[3], expired);
     }
 
     #[test]

@@ -223,6 +223,17 @@ proptest! {
         }
     }
 
+    /// An empty listing without an error proves no absence: what is under way there would not be seen.
+    #[test]
+    fn nothing_is_deleted_whose_copy_may_be_under_way_where_nothing_is_seen((rules, situation, now) in world()) {
+        let points = situation.points.iter().filter(|point| point.place != place(1)).cloned().collect();
+        let empty = Situation { points, ..situation.clone() };
+        for point in deleted(&empty, &unlimited(&rules), now).into_iter().filter(|point| good(point, now)) {
+            let goes_there = line_of(point, &rules).destinations.iter().any(|to| to.place == place(1) && to.from.as_ref() == Some(&point.place));
+            prop_assert!(!goes_there, "{point:?}");
+        }
+    }
+
     #[test]
     fn the_kill_switch_stops_everything((rules, situation, now) in world()) {
         let decision = decide(&Situation { kill_switch: true, ..situation.clone() }, &rules, now);
