@@ -204,7 +204,7 @@ const fn beside(name: &'static str, what: &'static str, expected: &'static str) 
 }
 
 /// Every fault that can be named.
-pub const FAULTS: [FaultName; 40] = [
+pub const FAULTS: [FaultName; 41] = [
     outage(
         "primary-region-down",
         "Nothing in the primary region works, and nobody reaches it.",
@@ -320,6 +320,11 @@ pub const FAULTS: [FaultName; 40] = [
         "Somebody sets the kill switch, in the middle, and clears it five minutes to an hour later.",
         "No mutating call begins any more, and the run holds where it is. Before a promotion silence ends it by the plan's default, \
          afterwards it tries again.",
+    ),
+    beside(
+        "kill-switch-at-a-call",
+        "Somebody sets the kill switch while a mutating call is under way that takes long: it is applied, and its answer is lost. An hour or more later it is cleared.",
+        "No other mutating call begins, in the middle of an invocation too, and the run holds where it is.",
     ),
     beside("veto", "A person says no within the veto window.", "The run ends as vetoed; nothing was touched."),
     beside("approval", "A person says yes at once.", "The failover goes on without waiting for the window's end."),

@@ -250,6 +250,14 @@ impl Scenario {
                 let set = minutes("set", 1, 40);
                 vec![(When::At(set), Fault::KillSwitchSet), (When::At(set + minutes("cleared", 5, 60)), Fault::KillSwitchCleared)]
             }
+            "kill-switch-at-a-call" => {
+                let at = nth(Matching::Mutating, 12);
+                vec![
+                    (at.clone(), Fault::KillSwitchSet),
+                    (at, fails(CallFault::TimedOut, true, 1)),
+                    (When::At(minutes("cleared", 60, 120)), Fault::KillSwitchCleared),
+                ]
+            }
             "veto" => vec![(When::Asked(Duration::from_secs(30 + number("after", 200))), answer("failover", "veto", "Incident Commander"))],
             "approval" => vec![(When::Asked(Duration::from_secs(20 + number("after", 100))), answer("failover", "proceed", "Incident Commander"))],
             "late-answer" => {
