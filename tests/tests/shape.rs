@@ -202,3 +202,17 @@ fn the_worst_case_stays_under_twenty_thousand_events() {
     let day = EVENTS_PER_POLL * polls(Duration::from_hours(24), seconds(3), Duration::ZERO);
     assert!(day < 20_000, "{day} events in a day of one phase");
 }
+
+/// A round of a backup's run: two Tasks (5 events each), a Choice, a Wait. `LONGEST_BACKUP` ends the rounds; whatever takes long is looked at every five
+/// minutes, once that is a sixth of what it took so far (`Pace::Hours`).
+#[test]
+fn a_day_of_a_backup_stays_under_twenty_thousand_events() {
+    const EVENTS_PER_ROUND: u64 = 14;
+    let (mut elapsed, mut rounds) = (Duration::ZERO, 0);
+    while elapsed < Duration::from_hours(24) {
+        let soonest = Duration::from_millis(elapsed.as_millis() / 6).max(Duration::from_secs(10)).min(Duration::from_mins(5));
+        elapsed = elapsed.saturating_add(soonest);
+        rounds += 1;
+    }
+    assert!(rounds > 250 && EVENTS_PER_ROUND * rounds < 20_000, "{rounds} rounds");
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use muster_backups::{Decision, Fate, Line, Place, PointStatus, Reason, RecoveryPoint, Rules, Situation, decide};
 use muster_core::ports::{Snapshot, SnapshotPlace, SnapshotSource, SnapshotStatus, Snapshots, SourceKind};
-use muster_core::{CallError, CallFault, Timestamp};
+use muster_core::{CallError, CallFault, Context, Duration, Progress, Timestamp};
 use muster_plan::{Bytes, CacheKind, DatabaseKind, PartReference, Plan};
 
 use crate::batch::{Batch, Landed};
@@ -23,6 +23,17 @@ pub const USED_BY_TAG: &str = "muster:used-by";
 
 /// A listing longer than this is no listing any more: four hundred snapshots are four pages.
 const MOST_PAGES: usize = 100;
+
+/// A run waits so long for what is being made; the next one, within the hour, goes on with it. So verifying waits for nothing that does not end.
+const A_RUN: Duration = Duration::from_mins(50);
+
+/// What a run does not wait for any longer is left to the next one.
+pub(crate) fn or_leave_to_the_next(progress: Progress, cx: &Context<'_, Plan>) -> Progress {
+    match progress.is_done() || cx.now.since(cx.run.opened_at) < A_RUN {
+        true => progress,
+        false => Progress::done(format!("left to the next run: {}", progress.detail)).with_verdict("underWay"),
+    }
+}
 
 /// One part of the plan: what is there of it, and what is to be done.
 pub(crate) struct Seen {

@@ -5,15 +5,17 @@
 //! Refuses:   nothing.
 //! Leaves behind on failure: copies that were made, and those under way.
 //! AWS: rds:DescribeDBSnapshots, rds:DescribeDBClusterSnapshots, rds:CopyDBSnapshot, rds:CopyDBClusterSnapshot, rds:AddTagsToResource,
-//!      rds:DeleteDBSnapshot, rds:DeleteDBClusterSnapshot, elasticache:DescribeSnapshots, elasticache:CopySnapshot (primary and standby region).
+//!      rds:DeleteDBSnapshot, rds:DeleteDBClusterSnapshot, elasticache:DescribeSnapshots, elasticache:ListTagsForResource, elasticache:CopySnapshot,
+//!      kms:DescribeKey, kms:CreateGrant (primary and standby region); s3:ListBucket, s3:GetBucketAcl, s3:PutObject, s3:DeleteObject (where exports are).
+//!      RDS uses the keys, and ElastiCache the bucket, with the permissions of whoever calls them.
 
 use muster_backups::{COPIES_PER_REGION, CopyOrder, PointStatus, RecoveryPoint, start_now};
 use muster_core::ports::{SnapshotCopy, SnapshotSource, Snapshots};
-use muster_core::{Action, ActionError, CallError, Clock, Conduct, Context, Duration, Finding, Progress};
+use muster_core::{Action, ActionError, CallError, Clock, Conduct, Context, Progress};
 use muster_plan::Plan;
 use serde::Deserialize;
 
-use crate::backups::{clear_failed, look, parts, port_place};
+use crate::backups::{clear_failed, look, or_leave_to_the_next, parts, port_place};
 use crate::batch::{Batch, Landed, Pace};
 
 /// The action.
@@ -23,9 +25,6 @@ pub const COPY_BACKUP: Action = Action { name: "copy-backup", conduct: Conduct::
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {}
-
-/// A copy across regions "can take hours" (RDS user guide), and a full one of a large database a day; then a person should look.
-const PATIENCE: Duration = Duration::from_hours(24);
 
 /// Brings every copy on its way that there is room for.
 ///
@@ -49,10 +48,7 @@ where
         orders.extend(seen.decision.copies.into_iter().map(|order| (order, seen.source.clone())));
     }
     for point in &under_way {
-        match cx.elapsed() > PATIENCE {
-            true => batch.failed(slow(point, cx.elapsed())),
-            false => batch.pending(&point.name, format!("on its way to {}", point.place)),
-        }
+        batch.pending(&point.name, format!("on its way to {}", point.place));
     }
     orders.sort_by(|(a, _), (b, _)| (b.taken_at, &a.name, &a.to).cmp(&(a.taken_at, &b.name, &b.to)));
     let wanted: Vec<CopyOrder> = orders.iter().map(|(order, _)| order.clone()).collect();
@@ -68,20 +64,12 @@ where
             Err(error) => Landed::Failed(format!("{} to {}", order.name, order.to), error),
         });
     }
-    batch.into_progress(world.now(), cx, Pace::Hours, "copied")
+    // A copy across regions "can take hours" (RDS user guide), and a full one of a large database a day. `verify-backups` says what is late.
+    Ok(or_leave_to_the_next(batch.into_progress(world.now(), cx, Pace::Hours, "copied")?, cx))
 }
 
 async fn ask(world: &impl Snapshots, order: &CopyOrder, source: &SnapshotSource) -> Result<(), CallError> {
     let (from, to) = (port_place(&order.from), port_place(&order.to));
     let copy = SnapshotCopy { source, name: &order.name, from: &from, to: &to, kms_key: order.kms_key.as_deref() };
     world.copy_snapshot(&copy).await.map(drop)
-}
-
-fn slow(point: &RecoveryPoint, elapsed: Duration) -> Finding {
-    Finding::new(
-        &point.name,
-        format!("on its way to {} for {}", point.place, elapsed.in_words()),
-        format!("a copy within {PATIENCE}"),
-        "look at the copy's progress in its own region; answer `retry` to go on waiting, or `skip` to prune what is there",
-    )
 }

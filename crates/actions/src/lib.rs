@@ -155,6 +155,7 @@ pub async fn dispatch<'e, W: World>(
         "sweep-decisions" => Box::pin(invoke_alone(SWEEP_DECISIONS, invocation, event, world, sweep_decisions)).await,
         "take-backup" => Box::pin(invoke(TAKE_BACKUP, invocation, event, world, take_backup)).await,
         "update-configuration" => Box::pin(invoke(UPDATE_CONFIGURATION, invocation, event, world, update_configuration)).await,
+        "verify-backups" => Box::pin(invoke(VERIFY_BACKUPS, invocation, event, world, verify_backups)).await,
         "verify-data" => Box::pin(invoke(VERIFY_DATA, invocation, event, world, verify_data)).await,
         "verify-health" => Box::pin(invoke(VERIFY_HEALTH, invocation, event, world, verify_health)).await,
         other => Err(ActionError::Invalid(format!("there is no function `{other}`")).into()),

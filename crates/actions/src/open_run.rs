@@ -79,8 +79,8 @@ struct Start<'a> {
     automatic: bool,
 }
 
-/// How long a run of the flow `backup` may take: a first snapshot of a large database and its copy to another region, a day each.
-const LONGEST_BACKUP: Duration = Duration::from_hours(48);
+/// How long a run of the flow `backup` may take: it waits for nothing longer than an hour, but for what somebody asked for.
+const LONGEST_BACKUP: Duration = Duration::from_hours(24);
 /// How often somebody who waits for another run looks whether it has ended.
 const AFTER_ANOTHER: Duration = Duration::from_secs(20);
 /// A function of Muster runs for at most this long; only then can no call of an ended execution be under way any more.

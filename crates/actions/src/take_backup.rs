@@ -6,7 +6,7 @@
 //! Leaves behind on failure: snapshots that were taken, and those that are being taken.
 //! AWS: rds:DescribeDBSnapshots, rds:DescribeDBClusterSnapshots, rds:CreateDBSnapshot, rds:CreateDBClusterSnapshot, rds:AddTagsToResource,
 //!      rds:DeleteDBSnapshot, rds:DeleteDBClusterSnapshot, elasticache:DescribeSnapshots, elasticache:ListTagsForResource, elasticache:CreateSnapshot,
-//!      elasticache:DeleteSnapshot (primary region).
+//!      elasticache:AddTagsToResource, elasticache:DeleteSnapshot (primary region); s3:ListBucket (where exports are).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Findin
 use muster_plan::{Name, Plan};
 use serde::Deserialize;
 
-use crate::backups::{BACKUP_TAG, SERVICE_TAG, SLOT_TAG, Seen, clear_failed, look, parts};
+use crate::backups::{BACKUP_TAG, SERVICE_TAG, SLOT_TAG, Seen, clear_failed, look, or_leave_to_the_next, parts};
 use crate::batch::{Batch, Landed, Pace};
 
 /// The action.
@@ -32,7 +32,7 @@ pub struct Request {
     pub asked: Vec<Name>,
 }
 
-/// A first snapshot of a large instance takes hours (RDS user guide); then a person should look.
+/// A first snapshot of a large instance takes hours (RDS user guide). Whoever has waited so long for one that was asked for should look.
 const PATIENCE: Duration = Duration::from_hours(12);
 
 /// Takes what is due. Called twice, it takes nothing twice: the same slot has the same name.
@@ -69,7 +69,9 @@ where
             });
         }
     }
-    batch.into_progress(world.now(), cx, Pace::Hours, "taken")
+    let progress = batch.into_progress(world.now(), cx, Pace::Hours, "taken")?;
+    // Whoever asked waits for the answer.
+    Ok(if request.asked.is_empty() { or_leave_to_the_next(progress, cx) } else { progress })
 }
 
 /// The first that was asked for and is not there yet. The run's opening is its slot: a second call asks for the same name.
@@ -94,6 +96,6 @@ fn slow(name: &str, elapsed: Duration) -> Finding {
         name,
         format!("being taken for {}", elapsed.in_words()),
         format!("a snapshot within {PATIENCE}"),
-        "look at its progress and its source's events; answer `retry` to go on waiting, or `skip` to copy and prune what is there",
+        "look at its progress and its source's events; answer `retry` to go on waiting, or `skip` to leave it to the next run",
     )
 }

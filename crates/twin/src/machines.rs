@@ -17,8 +17,9 @@ use crate::world::Engine;
 const ACCOUNT: &str = "123456789012";
 
 /// The machines by the name of their flow.
-const SOURCES: [(&str, &str); 2] = [
+const SOURCES: [(&str, &str); 3] = [
     ("announce", include_str!("../../../statemachines/announce.asl.json")),
+    ("backup", include_str!("../../../statemachines/backup.asl.json")),
     ("region-failover", include_str!("../../../statemachines/region-failover.asl.json")),
 ];
 
