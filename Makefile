@@ -64,10 +64,11 @@ RELEASE = $(or $(CARGO_TARGET_DIR),target)/release/muster
 PLANS := plans/basecoat.yaml plans/kaireon.yaml plans/kredete.yaml
 
 .PHONY: simulate
-simulate: build ## Lets the plans go through 2,000 disasters each, and through each fault of each call
+simulate: build ## Lets the plans go through 2,000 disasters each, each fault of each call, and a year of backups
 	$(RELEASE) simulate $(PLANS) --runs 2000
 	$(RELEASE) simulate $(PLANS) --every-call --at-most 1
 	$(RELEASE) simulate $(PLANS) --every-death --at-most 1
+	$(RELEASE) backups simulate $(PLANS)
 
 .PHONY: soak
 soak: soak-simulate planted soak-policies soak-install ## What takes too long for every change
@@ -77,6 +78,7 @@ soak-simulate: build
 	$(RELEASE) simulate $(PLANS) --runs 100000
 	$(RELEASE) simulate $(PLANS) --every-call --at-most all
 	$(RELEASE) simulate $(PLANS) --every-death --at-most all
+	$(RELEASE) backups simulate $(PLANS) --runs 20
 
 .PHONY: planted
 planted: ## Plants bugs into a scratch copy, and sees the simulation catch each

@@ -2,6 +2,7 @@
 
 mod happens;
 mod picture;
+pub(crate) mod simulate;
 mod there;
 
 use muster_backups::{Event, Fate, RecoveryPoint, Rules, Situation, assumed, decide, forecast};

@@ -81,6 +81,17 @@ Exit codes:
   1  an invariant was broken, or a run ended wrong and nobody was asked
   2  wrong usage, or a wrong plan";
 
+const BACKUPS_SIMULATE_EXAMPLES: &str = "\
+Examples:
+  muster backups simulate plan.yaml
+      A year, with quotas reached, keys disabled, calls denied, snapshots that
+      fail. Is anything deleted that must not be? Is anything late, and Muster
+      does not say so?
+  muster backups simulate plans/*.yaml --runs 10 --json | jq '.[].sound'
+
+Exit code: 0 where all held, 1 where something did not, 2 for wrong usage or a
+wrong plan.";
+
 const BACKUPS_EXAMPLES: &str = "\
 Examples:
   muster backups plan plan.yaml
@@ -201,6 +212,29 @@ enum BackupsCommand {
     /// Show what becomes of the backups of a plan, before anything is done
     #[command(after_long_help = BACKUPS_EXAMPLES)]
     Plan(BackupsPlan),
+    /// Let months of backups pass in seconds, while things go wrong
+    #[command(after_long_help = BACKUPS_SIMULATE_EXAMPLES)]
+    Simulate(BackupsSimulate),
+}
+
+/// The arguments of `muster backups simulate`.
+#[derive(Debug, Args)]
+pub(crate) struct BackupsSimulate {
+    /// The plans, in YAML
+    #[arg(required = true, value_name = "PLAN", value_hint = ValueHint::FilePath)]
+    pub(crate) plans: Vec<PathBuf>,
+    /// So many days; nothing breaks in the last three weeks
+    #[arg(long, value_name = "N", default_value = "366", value_parser = clap::value_parser!(u16).range(1..=3_660))]
+    pub(crate) days: u16,
+    /// So many times for each plan, each with the next seed
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) runs: u32,
+    /// The first seed: it decides what breaks, and when
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) seed: u64,
+    /// Print a summary as JSON, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The arguments of `muster backups plan`.
@@ -352,6 +386,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Rehearse(arguments) => rehearse::run(arguments),
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Backups { command: BackupsCommand::Plan(arguments) } => backups::run(arguments),
+        Command::Backups { command: BackupsCommand::Simulate(arguments) } => backups::simulate::run(arguments),
         Command::Faults => faults::run(),
         Command::Flows => flows::run(),
         #[cfg(feature = "account")]

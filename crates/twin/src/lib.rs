@@ -31,6 +31,7 @@ mod network;
 mod objects;
 mod outcome;
 mod ports;
+mod protection;
 mod rehearse;
 #[cfg(test)]
 mod safety_tests;
@@ -65,6 +66,7 @@ pub use memory::{Delivered, Memory};
 pub use network::{From, Network};
 pub use objects::{ObjectFault, Objects};
 pub use outcome::{Effort, Rehearsal};
+pub use protection::Protection;
 pub use rehearse::{Recording, Rehearser, rehearse, rehearse_many};
 pub use scenario::{Matching, Planned, Scenario, UnknownFault, When};
 pub use snapshots::{SnapshotFault, Snapshots, Stored};

@@ -23,7 +23,7 @@ use crate::story::{Event, Story};
 use crate::world::Twin;
 
 /// When every rehearsal begins: 02:00 UTC, as outages do.
-const BEGINNING: Timestamp = Timestamp::from_millis(1_793_584_800_000);
+pub(crate) const BEGINNING: Timestamp = Timestamp::from_millis(1_793_584_800_000);
 /// A rehearsal in which nothing starts a run ends so long after the incident.
 const NOTHING_HAPPENS: Duration = Duration::from_mins(25);
 /// The janitor looks every five minutes, and waits for calls that may be under way: it has this long.
@@ -68,6 +68,16 @@ impl Rehearser {
     /// Every problem of a state machine.
     pub fn new(plan: &Arc<Plan>) -> Result<Self, LoadErrors> {
         Ok(Rehearser { plan: plan.clone(), sha256: plan.digest().into(), machines: machines::load(&plan.regions.standby)? })
+    }
+
+    /// The plan.
+    pub(crate) fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The plan's digest.
+    pub(crate) fn sha256(&self) -> Arc<str> {
+        self.sha256.clone()
     }
 
     /// Rehearses one scenario.
@@ -148,7 +158,7 @@ impl Rehearser {
         })
     }
 
-    fn step_functions(&self, scenario: &Scenario, twin: &Rc<Twin>, functions: &Rc<Functions>) -> Rc<StateMachines> {
+    pub(crate) fn step_functions(&self, scenario: &Scenario, twin: &Rc<Twin>, functions: &Rc<Functions>) -> Rc<StateMachines> {
         let mut config = Config::new(twin.clock(), Rc::new(Invoker(functions.clone())));
         config.seed = scenario.seed;
         config.region = self.plan.regions.standby.to_string();

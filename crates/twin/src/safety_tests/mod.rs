@@ -9,6 +9,7 @@ mod flows;
 mod holds;
 mod probes;
 mod promotions;
+mod protection;
 mod reports;
 mod stand_downs;
 mod verified;

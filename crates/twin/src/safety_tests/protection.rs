@@ -1,0 +1,60 @@
+//! The flow `backup`, by its real state machine: weeks with and without faults, and the lanes beside each other.
+
+use muster_actions::{OPEN_RUN, open_run};
+use muster_core::run_alone;
+use muster_plan::{Plan, load};
+
+use super::*;
+use crate::rehearse::Rehearser;
+use crate::testing::on;
+
+fn plan(name: &str) -> Arc<Plan> {
+    let source = std::fs::read(format!("{}/../../plans/{name}.yaml", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    Arc::new(load(name, &source).plan.unwrap())
+}
+
+#[test]
+fn quiet_weeks_succeed_and_leave_what_the_schedules_want() {
+    for name in ["basecoat", "kaireon", "kredete"] {
+        let protection = Rehearser::new(&plan(name)).unwrap().protect(1, 15);
+        assert!(protection.is_sound() && protection.faults.is_empty(), "{name}: {protection:?}");
+        assert_eq!(protection.runs.keys().map(|outcome| &**outcome).collect::<Vec<_>>(), ["succeeded"], "{name}");
+        assert!(protection.runs["succeeded"] > 300 && protection.made > 15, "{name}: {protection:?}");
+    }
+}
+
+#[test]
+fn weeks_with_faults_leave_out_what_cannot_be_done_say_so_and_make_up_for_it() {
+    for (name, seed) in [("basecoat", 1), ("kaireon", 2), ("kredete", 3)] {
+        let protection = Rehearser::new(&plan(name)).unwrap().protect(seed, 70);
+        assert!(protection.is_sound(), "{name}: {protection:?}");
+        assert!(protection.faults.len() >= 3 && protection.runs.contains_key("succeeded"), "{name}: {protection:?}");
+    }
+}
+
+/// One invocation of `open-run`.
+async fn opened(twin: &Rc<Twin>, flow: &str, execution: &str, input: serde_json::Value) -> Result<Progress, Failure> {
+    let world = twin.world(RegionRole::Standby, "open-run", execution);
+    let result = run_alone(OPEN_RUN, execution, json!({"flow": flow, "execution": execution, "input": input}), &world, open_run).await;
+    world.settle().await;
+    result
+}
+
+#[test]
+fn a_backup_and_a_failover_are_open_beside_each_other_and_whoever_asks_by_name_waits() {
+    on(&plan("basecoat"), &quiet(), |twin| async move {
+        let order = |backups: &[&str]| json!({"service": "basecoat-portal", "by": "Ada", "reason": "before a migration", "backups": backups});
+        let verdict = |progress: Result<Progress, Failure>| progress.unwrap().verdict.unwrap_or_default();
+        assert_eq!(verdict(opened(&twin, "backup", "first", order(&[])).await), "opened");
+        assert_eq!(verdict(opened(&twin, "region-failover", "failover", json!({"service": "basecoat-portal", "by": "Ada", "reason": "down"})).await), "opened");
+        assert_eq!(verdict(opened(&twin, "backup", "second", order(&[])).await), "joined");
+        let waits = opened(&twin, "backup", "third", order(&["portal-db-snapshots"])).await.unwrap();
+        assert!(!waits.is_done() && waits.detail.contains("taken after it"), "{waits:?}");
+        for unknown in ["nothing-of-the-kind", "portal-db-automated"] {
+            let refused = opened(&twin, "backup", "fourth", order(&[unknown])).await.unwrap_err();
+            assert!(refused.error_type == "Muster.Invalid" && refused.error_message.contains("portal-db-snapshots"), "{refused}");
+        }
+        let misplaced = opened(&twin, "region-failover", "fifth", order(&["portal-db-snapshots"])).await.unwrap_err();
+        assert_eq!(misplaced.error_type, "Muster.Invalid");
+    });
+}
