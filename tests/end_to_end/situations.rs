@@ -57,9 +57,14 @@ const MORE: [(&str, &str); 2] = [
     ("    for: 5s\n", "      - {kind: alarm, name: seen-by-witness, alarm: basecoat-portal-witness, region: witness}\n    for: 5s\n"),
 ];
 
-/// Prepares every estate, each kept under its name, and returns the run that is open on most of them.
-pub(crate) async fn prepare(stack: &Stack) -> Run {
-    stack.control("/still", Some(&json!({})));
+/// The runs that are open on most estates.
+pub(crate) struct Runs {
+    pub(crate) failover: Run,
+    pub(crate) backup: Run,
+}
+
+/// Prepares every estate, each kept under its name.
+pub(crate) async fn prepare(stack: &Stack) -> Runs {
     let plan = stack.plan();
     let zone = &plan.traffic[0].zone;
     let fill = |text: &str| text.replace("ZONE", zone).replace("PRIMARY", &stack.text("/urls/primary")).replace("STANDBY", &stack.text("/urls/standby"));
@@ -120,7 +125,44 @@ pub(crate) async fn prepare(stack: &Stack) -> Run {
         std::thread::sleep(std::time::Duration::from_millis(300));
     }
     keep(stack, "promoted");
+    restore(stack, "fresh");
+    let backup = prepare_backups(stack).await;
+    Runs { failover: run, backup }
+}
+
+/// Estates with a run of the flow `backup`: one without any snapshot, and one with every kind of them in both regions.
+async fn prepare_backups(stack: &Stack) -> Run {
+    let execution = EXECUTION.replace("region-failover", "backup");
+    let opened = ask(stack, "open-run", &json!({ "flow": "backup", "execution": execution, "input": stack.order() }));
+    let run: Run = serde_json::from_value(opened["output"]["run"].clone()).unwrap_or_else(|error| panic!("{error}: {opened}"));
+    keep(stack, "nothing taken");
+    ask(stack, "take-backup", &in_run(&run, "TakeBackup", "{}"));
+    keep(stack, "taken");
+    ask(stack, "copy-backup", &in_run(&run, "CopyBackup", "{}"));
+    // An hour old, and two newer ones beside them: the retention wants the newest two.
+    for hours in 1..=3 {
+        snapshot(stack, &format!("old-{hours}"), hours * 3_600, "available").await;
+    }
+    keep(stack, "copied");
+    snapshot(stack, "failed", 3_600, "failed").await;
+    keep(stack, "failed");
     run
+}
+
+/// A snapshot of Muster's in both regions, as if it had been made some time ago.
+async fn snapshot(stack: &Stack, name: &str, seconds: u64, status: &str) {
+    let plan = stack.plan();
+    let region = |region: &muster_core::Region| aws_types::region::Region::new(region.to_string());
+    let client = |at| aws_sdk_rds::Client::from_conf(aws_sdk_rds::config::Builder::from(&stack.sdk).region(region(at)).build());
+    let tag = |(key, value): (&str, &str)| aws_sdk_rds::types::Tag::builder().key(key).value(value).build();
+    let tags: Vec<_> = [("muster:service", plan.service.as_str()), ("muster:backup", "portal-db-snapshots")].into_iter().map(tag).collect();
+    let (here, there) = (&plan.regions.primary, &plan.regions.standby);
+    let made = client(here).create_db_snapshot().db_instance_identifier(&plan.databases[0].primary).db_snapshot_identifier(name).set_tags(Some(tags.clone()));
+    let arn = made.send().await.unwrap().db_snapshot.unwrap().db_snapshot_arn.unwrap();
+    client(there).copy_db_snapshot().source_db_snapshot_identifier(arn).target_db_snapshot_identifier(name).set_tags(Some(tags)).send().await.unwrap();
+    for region in [here, there] {
+        stack.control("/snapshot", Some(&json!({ "region": region, "name": name, "seconds": seconds, "status": status })));
+    }
 }
 
 /// What a run does before its first promotion, and can undo.
@@ -207,7 +249,8 @@ fn closing(run: &Run) -> Value {
 }
 
 /// What a function is asked, once on each estate; empty for a function that this test does not know.
-pub(crate) fn situations(function: &str, run: &Run, stack: &Stack) -> Vec<Situation> {
+pub(crate) fn situations(function: &str, runs: &Runs, stack: &Stack) -> Vec<Situation> {
+    let run = &runs.failover;
     let on = |estate, event, answered| Situation { estate, event, throttled: None, answered };
     let phase = |estate, phase: &str, request: &str, answered| on(estate, in_run(run, phase, request), answered);
     let late = Run { deadline: run.opened_at, ..run.clone() };
@@ -258,6 +301,16 @@ pub(crate) fn situations(function: &str, run: &Run, stack: &Stack) -> Vec<Situat
             Situation { throttled: Some("cloudwatch:PutMetricData"), ..phase("promoted", "FlipDns", "{}", "waiting for the authoritative servers") },
         ],
         "muster-live-stand-down" => vec![phase("touched", "StandDown", "{}", "undoing"), phase("open", "StandDown", "{}", "is as it was")],
+        "muster-live-take-backup" => {
+            let take = |estate| on(estate, in_run(&runs.backup, "TakeBackup", "{}"), "asked for");
+            vec![take("nothing taken"), Situation { answered: "failed, and is made again", ..take("failed") }]
+        }
+        "muster-live-copy-backup" => {
+            let copy = |estate| on(estate, in_run(&runs.backup, "CopyBackup", "{}"), "asked for");
+            vec![copy("taken"), Situation { answered: "failed, and is made again", ..copy("failed") }]
+        }
+        "muster-live-prune-backups" => vec![on("copied", in_run(&runs.backup, "PruneBackups", "{}"), "old-3")],
+        "muster-live-verify-backups" => vec![on("copied", in_run(&runs.backup, "VerifyBackups", "{}"), "sound")],
         "muster-live-notify" => vec![phase("open", "Announce", "{}", "messages sent")],
         "muster-live-probe" => vec![on("down", json!({ "vantage": stack.text("/regions/standby") }), "samples")],
         "muster-witness-probe" => vec![on("down", json!({ "vantage": stack.text("/regions/witness") }), "samples")],

@@ -40,9 +40,14 @@ pub(crate) struct Ended {
 }
 
 impl Stack {
-    /// Starts a stack with a variant of the plan: `automatic`, `holding` or `veto`. `name` is the test's.
+    /// Starts a stack with a variant of the plan: `automatic`, `holding`, `veto`, `backups`, `policies`. `name` is the test's.
     pub(crate) fn start(variant: &str, name: &str) -> Self {
         Self::start_with(variant, name, &[])
+    }
+
+    /// Starts one whose schedules and alarms rest: only what is asked for happens.
+    pub(crate) fn start_still(variant: &str, name: &str) -> Self {
+        Self::start_with(variant, name, &["--still"])
     }
 
     /// Starts one that has a service to protect, and no Muster.
@@ -126,7 +131,12 @@ impl Stack {
 
     /// Starts the failover with an input, as from the console.
     pub(crate) async fn start_flow(&self, input: &Value) -> String {
-        let machine = self.text("/outputs/RegionFailoverStateMachineArn");
+        self.start_flow_of("region-failover", input).await
+    }
+
+    /// Starts a flow with an input, as from the console.
+    pub(crate) async fn start_flow_of(&self, flow: &str, input: &Value) -> String {
+        let machine = self.text("/outputs/FlowArnPrefix") + flow;
         let started = self.step_functions().start_execution().state_machine_arn(machine).input(input.to_string()).send().await.unwrap();
         started.execution_arn
     }
@@ -138,7 +148,12 @@ impl Stack {
 
     /// The executions of the failover, newest first.
     pub(crate) async fn executions(&self) -> Vec<String> {
-        let machine = self.text("/outputs/RegionFailoverStateMachineArn");
+        self.executions_of("region-failover").await
+    }
+
+    /// The executions of a flow, newest first.
+    pub(crate) async fn executions_of(&self, flow: &str) -> Vec<String> {
+        let machine = self.text("/outputs/FlowArnPrefix") + flow;
         let listed = self.step_functions().list_executions().state_machine_arn(machine).send().await.unwrap();
         listed.executions.into_iter().map(|execution| execution.execution_arn).collect()
     }
@@ -209,7 +224,12 @@ impl Stack {
 
     /// The lane of the service's failovers.
     pub(crate) async fn lane(&self) -> LaneState {
-        self.aws.read_lane(&self.text("/service"), Lane::Recover).await.unwrap()
+        self.lane_of(Lane::Recover).await
+    }
+
+    /// One of the service's lanes.
+    pub(crate) async fn lane_of(&self, lane: Lane) -> LaneState {
+        self.aws.read_lane(&self.text("/service"), lane).await.unwrap()
     }
 
     /// The reports in the bucket, as JSON.

@@ -13,13 +13,17 @@ import gate
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, router
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import dynamodb, tagging
+from ministack.services import dynamodb, kms, tagging
 from moto.autoscaling.models import autoscaling_backends
 from moto.ec2.models import ec2_backends
 from moto.rds.models import rds_backends
 
-#: The resources of a request beyond the first: every one of them has to be allowed.
-_others: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("others", default=())
+#: The resources of a request beyond the first: every one of them has to be allowed. An action beside one is what that resource needs besides.
+_others: contextvars.ContextVar[tuple[tuple[str, str], ...]] = contextvars.ContextVar("others", default=())
+
+
+#: The action that was missed, where it is another than the request's own.
+_missed: contextvars.ContextVar[str] = contextvars.ContextVar("missed", default="")
 
 
 def _json(body: bytes) -> dict[str, Any]:
@@ -43,6 +47,13 @@ def _resources(service: str, headers: dict[str, str], body: bytes, params: dict[
     if service == "rds" and not _first(params, "DBInstanceIdentifier") and _first(params, "Action") == "DescribeDBInstances":
         # A list, filtered or not, is a request on all instances of the region.
         return [f"arn:aws:rds:{region}:{account}:db:*"]
+    if service == "rds" and "Snapshot" in _first(params, "Action"):
+        return _snapshots(params, f"arn:aws:rds:{region}:{account}")
+    if service == "rds" and "AutomatedBackups" in _first(params, "Action"):
+        return [f"arn:aws:rds:{region}:{account}:auto-backup:*", f"arn:aws:rds:{region}:{account}:db:*"]
+    if service == "kms" and (key := kms._resolve_key(_json(body).get("KeyId", ""))):
+        # Whatever it is called by.
+        return [key["Arn"]]
     if service == "elasticache" and "GlobalReplicationGroup" in _first(params, "Action"):
         # Global datastores have no region, and no tags.
         return [f"arn:aws:elasticache::{account}:globalreplicationgroup:{_first(params, 'GlobalReplicationGroupId') or '*'}"]
@@ -56,6 +67,26 @@ def _resources(service: str, headers: dict[str, str], body: bytes, params: dict[
     if service == "ssm" and headers.get("x-amz-target", "").endswith(".GetParameters"):
         return [f"arn:aws:ssm:{region}:{account}:parameter/{name.lstrip('/')}" for name in _json(body).get("Names", [])]
     return []
+
+
+def _snapshots(params: dict[str, Any], here: str) -> list[str]:
+    """What a request about snapshots of instances is about: a list, filtered or not, about all of them."""
+    action, name = _first(params, "Action"), _first(params, "DBSnapshotIdentifier")
+    if action == "CreateDBSnapshot":
+        return [f"{here}:db:{_first(params, 'DBInstanceIdentifier')}", f"{here}:snapshot:{name}"]
+    if action == "CopyDBSnapshot":
+        source = _first(params, "SourceDBSnapshotIdentifier")
+        return [source if source.startswith("arn:") else f"{here}:snapshot:{source}", f"{here}:snapshot:{_first(params, 'TargetDBSnapshotIdentifier')}"]
+    if action == "DescribeDBSnapshots":
+        return [f"{here}:db:*", f"{here}:snapshot:*"]
+    return [f"{here}:snapshot:{name}"] if name else []
+
+
+def _tagging(service: str, params: dict[str, Any], resources: list[str]) -> list[tuple[str, str]]:
+    """What is made with tags is tagged: that has to be allowed of it as well. Source: the RDS user guide, "Granting permission to tag Amazon RDS resources
+    during creation"."""
+    is_tagged = service == "rds" and (any(name.startswith("Tags.") for name in params) or _first(params, "CopyTags") == "true")
+    return [(resources[-1], "rds:AddTagsToResource")] if is_tagged and _first(params, "Action") in ("CreateDBSnapshot", "CopyDBSnapshot") else []
 
 
 def _leading_keys(data: dict[str, Any]) -> list[str]:
@@ -109,6 +140,10 @@ def _keys_of(service: str, action: str, body: bytes, params: dict[str, Any]) -> 
 def _databases() -> Iterator[tuple[str, list[dict[str, str]]]]:
     for database in rds_backends[get_account_id()][get_region()].databases.values():
         yield database.arn, database.tags
+    # A copy is about a snapshot of another region.
+    for backend in rds_backends[get_account_id()].values():
+        for snapshot in backend.database_snapshots.values():
+            yield snapshot.arn, snapshot.tags
 
 
 def _groups() -> Iterator[tuple[str, list[dict[str, str]]]]:
@@ -146,16 +181,17 @@ def apply() -> None:
     def extract_resource_arn(
         service: str, method: str, path: str, headers: dict[str, str], body: bytes, params: dict[str, Any], region: str, account: str
     ) -> str:
-        first, *others = _resources(service, headers, body, params, region, account) or [arn(service, method, path, headers, body, params, region, account)]
-        _others.set(tuple(others))
+        first, *others = found = _resources(service, headers, body, params, region, account) or [arn(service, method, path, headers, body, params, region, account)]
+        _others.set((*((other, "") for other in others), *_tagging(service, params, found)))
         return first
 
     def enforce_all(access_key: str, action: str, service: str, region: str, resource_arn: str = "*", service_context: dict[str, Any] | None = None) -> Any:
         others = _others.get()
         _others.set(())
-        for one in [resource_arn, *others]:
-            if denied := enforce(access_key, action, service, region, resource_arn=one, service_context=service_context):
-                gate.denials.get([]).append(action)
+        for one, besides in [(resource_arn, ""), *others]:
+            if denied := enforce(access_key, besides or action, service, region, resource_arn=one, service_context=service_context):
+                gate.denials.get([]).append(besides or action)
+                _missed.set(besides)
                 return denied
         return None
 
@@ -167,10 +203,19 @@ def apply() -> None:
     def dynamodb_service_context(body: bytes) -> dict[str, Any]:
         return {**attributes(body), "dynamodb:LeadingKeys": _leading_keys(_json(body))}
 
+    # What is said is what was missed.
+    refused = iam_actions.access_denied_response
+
+    def access_denied_response(service: str, action: str, *rest: Any, **more: Any) -> Any:
+        missed = _missed.get()
+        _missed.set("")
+        return refused(service, missed or action, *rest, **more)
+
     # AWS's endpoints speak TLS: a policy that denies plain HTTP denies nothing there.
     def pin_request_origin(address: str, _secure: bool) -> None:
         origin(address, True)
 
+    iam_actions.access_denied_response = access_denied_response
     iam_actions.extract_iam_action = extract_iam_action
     iam_actions.extract_resource_arn = extract_resource_arn
     iam_evaluator.enforce = enforce_all

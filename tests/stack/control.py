@@ -18,6 +18,7 @@ and, for tests of policies (trials.py):
     POST /keep   {"name": "..."}       the estate and Muster's memory are kept under a name; POST /restore {"name"} brings them back
     POST /invoke {"function": "...", "region": "...", "event": {...}}  one invocation by a fresh process: {"failed", "answer"}
     POST /tick   {"machine": "..."}    the schedule of a state machine comes round now
+    POST /snapshot {"region": "...", "name": "...", "seconds": 3600, "status": "failed"}   a snapshot becomes so much older, or has another status
     POST /unheard {"alarm": "...", "region": "...", "seconds": 200}    an alarm that stands for so long, and whose event was lost
 """
 

@@ -59,6 +59,7 @@ def make(account: Account, plan: Plan, servers: dict[str, databases.Server], ima
     _compute(account, plan, images)
     _configuration(account, plan, servers)
     _channels(account, plan, webhook)
+    _backups(account, plan)
 
 
 def _regions(plan: Plan) -> tuple[str, str]:
@@ -68,10 +69,11 @@ def _regions(plan: Plan) -> tuple[str, str]:
 def _databases(account: Account, plan: Plan) -> None:
     primary, standby = _regions(plan)
     for database in plan["databases"]:
+        key = account.client("kms", primary).create_key(Description=database["primary"])["KeyMetadata"]["Arn"]
         account.client("rds", primary).create_db_instance(
             DBInstanceIdentifier=database["primary"], DBInstanceClass="db.t3.small", Engine=database["engine"], EngineVersion="15.4", AllocatedStorage=20,
             DBName=database["database"], MasterUsername="administrator", MasterUserPassword="not-used-here", BackupRetentionPeriod=7,
-            MultiAZ=True, VpcSecurityGroupIds=[OPEN_GROUP], Tags=tags(plan),
+            MultiAZ=True, VpcSecurityGroupIds=[OPEN_GROUP], StorageEncrypted=True, KmsKeyId=key, Tags=tags(plan),
         )
         arn = f"arn:aws:rds:{primary}:123456789012:db:{database['primary']}"
         replica = database["standby"]["id"]
@@ -130,6 +132,19 @@ def _configuration(account: Account, plan: Plan, servers: dict[str, databases.Se
                 account.client("ssm", region).put_parameter(
                     Name=item["parameter"], Value=server.address, Type="String", Tags=tags(plan)
                 )
+
+
+def _backups(account: Account, plan: Plan) -> None:
+    """The keys of copies; the buckets that others write to, each with the newest of what they write."""
+    primary, standby = _regions(plan)
+    for backup in plan.get("backups", []):
+        if key := backup.get("copy", {}).get("kmsKey"):
+            kms = account.client("kms", standby)
+            kms.create_alias(AliasName=key, TargetKeyId=kms.create_key(Description=backup["name"])["KeyMetadata"]["KeyId"])
+        if backup["method"]["kind"] == "s3Objects":
+            s3 = account.client("s3", primary)
+            s3.create_bucket(Bucket=backup["method"]["bucket"])
+            s3.put_object(Bucket=backup["method"]["bucket"], Key=f"{backup['method']['prefix']}dump.sql.gz", Body=b"a dump")
 
 
 def inbox(name: str) -> str:

@@ -1,6 +1,6 @@
 """The estate as it is, kept under a name and brought back: so that a test can try one thing after another from the same beginning.
 
-Kept: Muster's table, parameters, alarms, global datastores, RDS instances, Auto Scaling groups and their instances, launch templates, records.
+Kept: Muster's table, parameters, alarms, global datastores, RDS instances and snapshots, Auto Scaling groups and their instances, launch templates, records.
 Not kept: what PostgreSQL has stored, objects in buckets, metrics, executions, messages.
 """
 
@@ -15,14 +15,15 @@ from moto.ec2.models import ec2_backends
 from moto.rds.models import rds_backends
 from moto.route53.models import route53_backends
 
-#: name -> what was kept: plain data, and for each of moto's objects its attributes
-_kept: dict[str, tuple[dict[str, Any], list[tuple[Any, dict[str, Any]]]]] = {}
+#: name -> what was kept: plain data, for each of moto's objects its attributes, and which snapshots were there
+_kept: dict[str, tuple[dict[str, Any], list[tuple[Any, dict[str, Any]]], list[tuple[Any, dict[str, Any]]]]] = {}
 
 
 def _objects() -> Iterator[tuple[Any, tuple[str, ...] | None]]:
     """moto's objects, and which of their attributes count; None: all."""
     for backend in rds_backends[patches.ACCOUNT].values():
         yield from ((database, None) for database in backend.databases.values())
+        yield from ((snapshot, None) for snapshot in backend.database_snapshots.values())
     for backend in autoscaling_backends[patches.ACCOUNT].values():
         yield from ((group, None) for group in backend.autoscaling_groups.values())
     for backend in ec2_backends[patches.ACCOUNT].values():
@@ -50,12 +51,13 @@ def _data() -> dict[str, Any]:
 def keep(name: str) -> None:
     """Keeps everything, as it is now."""
     objects = [(thing, vars(thing) if counting is None else {one: vars(thing)[one] for one in counting}) for thing, counting in _objects()]
-    _kept[name] = (copy.deepcopy(_data()), [(thing, _copied(attributes)) for thing, attributes in objects])
+    snapshots = [(backend.database_snapshots, dict(backend.database_snapshots)) for backend in rds_backends[patches.ACCOUNT].values()]
+    _kept[name] = (copy.deepcopy(_data()), [(thing, _copied(attributes)) for thing, attributes in objects], snapshots)
 
 
 def restore(name: str) -> None:
     """Everything as it was when it was kept."""
-    data, objects = _kept[name]
+    data, objects, snapshots = _kept[name]
     data = copy.deepcopy(data)
     for key, items in data["items"].items():
         dynamodb._tables._data[key]["items"] = items
@@ -63,5 +65,9 @@ def restore(name: str) -> None:
         if kind != "items":
             present.clear()
             present.update(data[kind])
+    # In place: moto has more than one reference to it.
+    for present, then in snapshots:
+        present.clear()
+        present.update(then)
     for thing, attributes in objects:
         vars(thing).update(_copied(attributes))

@@ -4,6 +4,7 @@ Nothing here knows Muster: these are AWS's rules, and the estate's servers behin
 """
 
 import copy
+import datetime
 import json
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import Any
 import caches
 import databases
 from ministack.core import responses
-from ministack.services import cloudwatch, dynamodb, eventbridge, lambda_svc, s3, stepfunctions
+from ministack.services import cloudwatch, dynamodb, eventbridge, kms, lambda_svc, s3, stepfunctions
 from ministack.services.cloudformation import provisioners
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
@@ -23,7 +24,8 @@ from moto.ec2.responses import launch_templates as launch_template_responses
 from moto.elasticache import models as elasticache
 from moto.elasticache.responses import ElastiCacheResponse
 from moto.rds import models as rds
-from moto.rds.exceptions import RDSClientError
+from moto.rds.exceptions import KMSKeyNotAccessibleFault, RDSClientError
+from moto.rds.responses import RDSResponse
 from moto.route53 import models as route53
 from moto.route53 import responses as route53_responses
 from moto.servicequotas.models import ServiceQuotasBackend
@@ -131,6 +133,56 @@ def _reboot(database: Any) -> None:
     if server is not None and databases.is_running(server):
         databases.restart(server)
     database.status = "available"
+
+
+# RDS: snapshots
+
+#: A region's quota of manual snapshots. Source: the RDS user guide, "Quotas in Amazon RDS".
+_MANUAL_SNAPSHOTS = 100
+
+
+def _snapshots() -> None:
+    backend: Any = rds.RDSBackend
+    response: Any = RDSResponse
+
+    # The key of a copy is one of the region's, and enabled. (moto looks for it in a KMS of its own.)
+    def validate_kms_key(self: Any, name: str) -> str:
+        act_in(self.region_name)
+        key = kms._resolve_key(name)
+        if key is None or key["KeyState"] != "Enabled":
+            raise KMSKeyNotAccessibleFault(name)
+        return str(key["Arn"])
+
+    # Automated backups go back to the retention, and forward to about five minutes ago. Source: the RDS user guide, "Restoring to a specified time".
+    # (moto tells neither.)
+    def describe_db_instance_automated_backups(self: Any) -> ActionResult:
+        wanted, now = self.params.get("db_instance_identifier"), datetime.datetime.now(datetime.UTC)
+        found = [
+            {
+                "DBInstanceIdentifier": database.db_instance_identifier, "Status": "active", "Region": self.region,
+                "RestoreWindow": {"EarliestTime": now - datetime.timedelta(days=1), "LatestTime": now - datetime.timedelta(minutes=5)},
+            }
+            for database in self.backend.databases.values()
+            if database.backup_retention_period and wanted in (None, database.db_instance_identifier)
+        ]
+        return ActionResult({"DBInstanceAutomatedBackups": found})
+
+    def describe_account_attributes(self: Any) -> ActionResult:
+        used = {"ManualSnapshots": len(self.backend.database_snapshots), "ManualClusterSnapshots": 0}
+        return ActionResult({"AccountQuotas": [{"AccountQuotaName": name, "Used": count, "Max": _MANUAL_SNAPSHOTS} for name, count in used.items()]})
+
+    backend._validate_kms_key = validate_kms_key
+    response.describe_db_instance_automated_backups = describe_db_instance_automated_backups
+    response.describe_account_attributes = describe_account_attributes
+
+
+def change_snapshot(region: str, name: str, seconds: float = 0, status: str = "") -> None:
+    """A snapshot becomes so much older, or has another status."""
+    snapshot = rds.rds_backends[ACCOUNT][region].database_snapshots[name]
+    earlier = datetime.timedelta(seconds=seconds)
+    snapshot.created -= earlier
+    snapshot.original_snapshot_create_time -= earlier
+    snapshot.status = status or snapshot.status
 
 
 # ElastiCache: replication groups that are real servers
@@ -546,5 +598,5 @@ def _template_properties() -> None:
 
 def apply() -> None:
     """All of them. Once, before the first request."""
-    for patch in (_rds, _replication_groups, _global_datastores, _route53, _launch_templates, _quotas, _alarms, _step_functions, _template_properties):
+    for patch in (_rds, _snapshots, _replication_groups, _global_datastores, _route53, _launch_templates, _quotas, _alarms, _step_functions, _template_properties):
         patch()

@@ -11,14 +11,50 @@ ACCEPTED_FENCE = (
     '{kind: accept, by: VP Engineering, reason: "A primary that nobody can reach takes no writes from clients; what it holds is reconciled when it returns"}'
 )
 
+#: Where the dumps of the stack's database are, as if somebody else wrote them.
+DUMPS = "basecoat-portal-dumps"
+BACKUPS = """
+backups:
+  - name: portal-db-automated
+    method: {kind: automatedBackups}
+    of: databases.portal-db
+    on: continuous
+    maxAge: 15m
+  - name: portal-db-snapshots
+    method: {kind: databaseSnapshot}
+    of: databases.portal-db
+    every: EVERY
+    retention: {kind: versions, keep: 2}
+    copy: {kmsKey: alias/basecoat-portal}
+    maxAge: 5m
+    encryption: AES-256
+  - name: portal-db-dump
+    method: {kind: s3Objects, bucket: basecoat-portal-dumps, prefix: nightly/}
+    of: databases.portal-db
+    every: daily 02:00 UTC
+    maxAge: 26h
+"""
+
 #: What differs between the variants of the plan.
 VARIANTS: dict[str, dict[str, str]] = {
     # Nobody is asked, and what cannot be proven about a dark primary was accepted beforehand.
-    "automatic": {"DECISION": "{kind: automatic}", "LAG_WHEN_UNKNOWN": ACCEPTED_LAG, "FENCE_WHEN_UNREACHABLE": ACCEPTED_FENCE, "HOLD": "1m"},
+    "automatic": {"DECISION": "{kind: automatic}", "BACKUPS": "", "LAG_WHEN_UNKNOWN": ACCEPTED_LAG, "FENCE_WHEN_UNREACHABLE": ACCEPTED_FENCE, "HOLD": "1m"},
     # No standing acceptance: a run holds when the primary is dark.
-    "holding": {"DECISION": "{kind: automatic}", "LAG_WHEN_UNKNOWN": "{kind: hold}", "FENCE_WHEN_UNREACHABLE": "{kind: hold}", "HOLD": "2m"},
+    "holding": {"DECISION": "{kind: automatic}", "BACKUPS": "", "LAG_WHEN_UNKNOWN": "{kind: hold}", "FENCE_WHEN_UNREACHABLE": "{kind: hold}", "HOLD": "2m"},
     # It fails over unless somebody says no.
-    "veto": {"DECISION": "{kind: veto, window: 30s}", "LAG_WHEN_UNKNOWN": ACCEPTED_LAG, "FENCE_WHEN_UNREACHABLE": ACCEPTED_FENCE, "HOLD": "1m"},
+    "veto": {
+        "DECISION": "{kind: veto, window: 30s}", "BACKUPS": "", "LAG_WHEN_UNKNOWN": ACCEPTED_LAG, "FENCE_WHEN_UNREACHABLE": ACCEPTED_FENCE, "HOLD": "1m",
+    },
+    # Backups every minute.
+    "backups": {
+        "DECISION": "{kind: automatic}", "BACKUPS": BACKUPS.replace("EVERY", "every 1m"), "LAG_WHEN_UNKNOWN": ACCEPTED_LAG,
+        "FENCE_WHEN_UNREACHABLE": ACCEPTED_FENCE, "HOLD": "1m",
+    },
+    # Something of everything that a policy is about.
+    "policies": {
+        "DECISION": "{kind: veto, window: 30s}", "BACKUPS": BACKUPS.replace("EVERY", "daily 02:00 UTC"), "LAG_WHEN_UNKNOWN": ACCEPTED_LAG,
+        "FENCE_WHEN_UNREACHABLE": ACCEPTED_FENCE, "HOLD": "1m",
+    },
 }
 
 

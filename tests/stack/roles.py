@@ -14,7 +14,7 @@ import gate
 import patches
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_region
-from ministack.services import eventbridge, iam, lambda_svc, stepfunctions
+from ministack.services import eventbridge, iam, lambda_svc, scheduler, stepfunctions
 
 #: The ARN of the role that the present task acts under.
 _acting: contextvars.ContextVar[str] = contextvars.ContextVar("acting", default="")
@@ -41,6 +41,7 @@ def listed() -> dict[str, dict[str, Any]]:
     of |= {name_of(machine["roleArn"]): f"machine {machine['name']}" for machine in stepfunctions._state_machines._data.values()}
     for targets in eventbridge._targets._data.values():
         of |= {name_of(target["RoleArn"]): f"target {target['Arn']}" for target in targets if target.get("RoleArn")}
+    of |= {name_of(schedule["Target"]["RoleArn"]): f"target {schedule['Target']['Arn']}" for schedule in scheduler._schedules._data.values()}
     return {
         role["RoleName"]: {"of": of.get(role["RoleName"], ""), "policies": {name: _document(text) for name, text in role["InlinePolicies"].items()}}
         for role in iam._roles._data.values()
@@ -62,6 +63,10 @@ def put_policy(role: str, name: str, document: dict[str, Any]) -> None:
 
 def tick(machine: str) -> None:
     """The schedules whose target this state machine is come round now."""
+    for (_, region, _), schedule in list(scheduler._schedules._data.items()):
+        if schedule["Target"]["Arn"].endswith(f":{machine}"):
+            patches.act_in(region)
+            eventbridge._invoke_target(schedule["Target"], {"EventId": "tick", "Source": "aws.scheduler", "Detail": "{}", "Time": time.time()}, schedule)
     for (account, region, key), targets in list(eventbridge._targets._data.items()):
         rule = eventbridge._rules._data.get((account, region, key))
         if rule is None or not rule.get("ScheduleExpression") or not any(target["Arn"].endswith(f":{machine}") for target in targets):

@@ -33,7 +33,7 @@ ADDRESSES = {"primary": "127.0.0.1", "standby": "127.0.0.2"}
 NAMES = {"primary": "portal-primary.basecoat.test", "standby": "portal-standby.basecoat.test", "public": "portal.basecoat.test"}
 
 
-def start(directory: Directory, variant: str, target: pathlib.Path, waits: float, only_estate: bool) -> dict[str, Any]:
+def start(directory: Directory, variant: str, target: pathlib.Path, waits: float, only_estate: bool, still: bool) -> dict[str, Any]:
     """Everything, from nothing. Whatever fails, `stop` finds what was started."""
     if directory.read():
         raise SystemExit(f"a stack is there already: {directory.path}; end it with `stop`")
@@ -72,6 +72,8 @@ def start(directory: Directory, variant: str, target: pathlib.Path, waits: float
     emulate(directory, root, ports, plan, [primary, standby], [cache], account, waits)
     directory.write(endpoint=account.endpoint, control=f"http://127.0.0.1:{ports['control']}", dns=f"127.0.0.1:{ports['dns']}")
     say(began, f"AWS: {account.endpoint}")
+    if still:
+        operate.control(directory.read(), "/still", {})
 
     images = {region: estate.make_image(account, region, "basecoat") for region in (regions["primary"], regions["standby"])}
     made = estate.make_names(account, plan, ADDRESSES)
@@ -181,7 +183,10 @@ def install(directory: Directory, account: Account, target: pathlib.Path, region
         account.client("s3", region).create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
         template = deploy.package(account, region, bucket, PROJECT / file, target)
         if stack == STACK:
-            parameters = {"PrimaryRegion": regions["primary"], "AlarmPrefix": "basecoat-", "HostedZoneArns": f"arn:aws:route53:::hostedzone/{zone}"}
+            parameters = {
+                "PrimaryRegion": regions["primary"], "AlarmPrefix": "basecoat-", "HostedZoneArns": f"arn:aws:route53:::hostedzone/{zone}",
+                "BackupBuckets": f"arn:aws:s3:::{plans.DUMPS},arn:aws:s3:::{plans.DUMPS}/*",
+            }
         else:
             home = outputs[STACK]
             parameters = {"HomeRegion": regions["standby"], "HomeStack": STACK, "Table": home["Table"], "Bucket": home["Bucket"]}
@@ -226,6 +231,8 @@ ASKED = {
     "automatic": ": nothing, unless a phase fails",
     "holding": "; then `decide skip`, `decide retry` or `decide abort`",
     "veto": "; within 30 seconds `decide veto`, or else it fails over",
+    "backups": ": nothing, unless a phase fails",
+    "policies": "; within 30 seconds `decide veto`, or else it fails over",
 }
 
 
@@ -264,6 +271,7 @@ def main() -> None:
     starting.add_argument("--target", type=pathlib.Path, default=PROJECT / "target" / "debug", help="where cargo put the binaries")
     starting.add_argument("--waits", type=float, default=0.1, help="how long a Wait of a state machine is, as a share of what it says")
     starting.add_argument("--only-estate", action="store_true", help="without Muster")
+    starting.add_argument("--still", action="store_true", help="schedules and alarms rest from the beginning")
     plain = {
         "stop": "end everything",
         "adopt": "learn of what SAM itself deployed on `start --only-estate`",
@@ -293,7 +301,7 @@ def main() -> None:
     directory = Directory(given.state)
     if given.command == "start":
         try:
-            start(directory, given.plan, given.target, given.waits, given.only_estate)
+            start(directory, given.plan, given.target, given.waits, given.only_estate, given.still)
         except (deploy.NotDeployed, subprocess.CalledProcessError) as error:
             raise SystemExit(f"{error}\n{getattr(error, 'stderr', '') or ''}\nwhat was started is still there: end it with `stop`") from None
         print(next_steps(directory.write(directory=str(directory.path))))

@@ -11,7 +11,7 @@ import memory
 import patches
 import roles
 from aws import Account
-from ministack.services import cloudwatch, eventbridge
+from ministack.services import cloudwatch, eventbridge, scheduler
 
 _account = Account(f"http://127.0.0.1:{os.environ.get('GATEWAY_PORT')}")
 #: Whether schedules and alarms rest: from then on only what is asked for happens.
@@ -46,20 +46,26 @@ VERBS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
     "/policy": lambda asked: roles.put_policy(asked["role"], asked["name"], asked["document"]),
     "/tick": lambda asked: roles.tick(asked["machine"]),
     "/unheard": raise_unheard,
+    "/snapshot": lambda asked: patches.change_snapshot(**asked),
 }
 
 
 def apply() -> None:
     """Once, before the first request."""
-    ticked, evaluated = eventbridge._tick_scheduled_rules, cloudwatch._evaluate_alarm
+    ticked, fired, evaluated = eventbridge._tick_scheduled_rules, scheduler._tick_schedules, cloudwatch._evaluate_alarm
 
     def tick_scheduled_rules() -> None:
         if not is_still:
             ticked()
+
+    def tick_schedules() -> None:
+        if not is_still:
+            fired()
 
     def evaluate_alarm(alarm: dict[str, Any]) -> None:
         if not is_still:
             evaluated(alarm)
 
     eventbridge._tick_scheduled_rules = tick_scheduled_rules
+    scheduler._tick_schedules = tick_schedules
     cloudwatch._evaluate_alarm = evaluate_alarm
