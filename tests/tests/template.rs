@@ -219,7 +219,9 @@ fn a_function_may_do_what_its_action_says_and_nothing_else() {
 }
 
 /// Operations as the adapters name them, and the action of IAM where it has another name.
-const NAMED_OTHERWISE: [(&str, &str); 2] = [("s3:ListObjectsV2", "s3:ListBucket"), ("s3:GetObject", "s3:GetObjectVersion")];
+const NAMED_OTHERWISE: [(&str, &str); 3] = [("s3:ListObjectsV2", "s3:ListBucket"), ("s3:GetObject", "s3:GetObjectVersion"), ("s3:HeadObject", "s3:GetObject")];
+/// What AWS does itself, with the permissions of whoever calls it.
+const DONE_BY_AWS: [&str; 5] = ["elasticache:AddTagsToResource", "kms:CreateGrant", "rds:AddTagsToResource", "s3:DeleteObject", "s3:GetBucketAcl"];
 /// What a port offers and no action asks for.
 const ASKED_BY_NOBODY: [&str; 1] = ["rds:RebootDBInstance"];
 
@@ -237,7 +239,10 @@ fn what_adapters_call_is_what_actions_say() {
         assert!(called.contains(operation), "{operation}");
         called.insert(action.to_owned());
     }
-    called.remove("s3:ListObjectsV2");
+    for name in ["s3:ListObjectsV2", "s3:HeadObject"] {
+        called.remove(name);
+    }
+    called.extend(DONE_BY_AWS.map(str::to_owned));
     ASKED_BY_NOBODY.iter().for_each(|operation| assert!(called.remove(*operation), "{operation}"));
     let said: Names = acted().iter().flat_map(|action| action.operations().into_iter().chain(action.books())).collect();
     assert_eq!(called, said, "called by an adapter (left), said by an action (right)");
@@ -271,7 +276,7 @@ fn the_witness_may_do_less_than_the_probe() {
 
 /// Actions for which the service knows no resource: the policy has to say `*`. Source: the service authorization reference; for composite
 /// alarms, the API reference of CloudWatch, DescribeAlarms.
-const WITHOUT_RESOURCES: [&str; 19] = [
+const WITHOUT_RESOURCES: [&str; 20] = [
     "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribeScalingActivities",
     "cloudwatch:DescribeAlarms",
@@ -281,6 +286,7 @@ const WITHOUT_RESOURCES: [&str; 19] = [
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",
     "ec2:DescribeLaunchTemplateVersions",
+    "rds:DescribeAccountAttributes",
     "servicequotas:GetServiceQuota",
     "states:SendTaskSuccess",
     "logs:CreateLogDelivery",
@@ -312,10 +318,14 @@ fn a_policy_names_its_resources_unless_the_service_knows_none() {
 }
 
 /// What changes a service, and what a plan names: bound to the tag, and in a drill to the drill's tag as well.
-const BY_TAG: [&str; 9] = [
+const BY_TAG: [&str; 13] = [
     "autoscaling:UpdateAutoScalingGroup",
     "ec2:CreateLaunchTemplateVersion",
     "ec2:ModifyLaunchTemplate",
+    "elasticache:CopySnapshot",
+    "elasticache:DeleteSnapshot",
+    "rds:DeleteDBClusterSnapshot",
+    "rds:DeleteDBSnapshot",
     "rds:ModifyDBInstance",
     "rds:PromoteReadReplica",
     "secretsmanager:GetSecretValue",
@@ -331,10 +341,38 @@ fn what_plans_name_is_bound_to_its_tag_and_a_drill_to_what_is_for_drills() {
         "StringLike": { "aws:ResourceTag/muster:service": { "Ref": "ServiceTag" } },
         "StringEquals": { "Fn::If": ["IsDrill", { "aws:ResourceTag/muster:drill": "true" }, { "Ref": "AWS::NoValue" }] },
     });
+    let made_with_tag = json!({ "StringLike": { "aws:RequestTag/muster:service": { "Ref": "ServiceTag" } } });
     for (name, function) in functions(&template) {
         for statement in statements(function) {
             for action in actions_of(statement) {
+                let is_for = |sid: &str| statement["Sid"].as_str().unwrap().starts_with(sid);
                 match action {
+                    // What is copied is bound by its original, of which the request is as well.
+                    "rds:CopyDBSnapshot" | "rds:CopyDBClusterSnapshot" | "rds:AddTagsToResource" if name == "CopyBackupFunction" && is_for("Make") => {
+                        assert!(many(&statement["Resource"]).iter().all(|resource| resource.to_string().contains("${AWS::Region}")), "{name}: {action}");
+                    }
+                    // What is made is bound by its tags, what it is made of by its own.
+                    "rds:CreateDBSnapshot"
+                    | "rds:CreateDBClusterSnapshot"
+                    | "elasticache:CreateSnapshot"
+                    | "rds:AddTagsToResource"
+                    | "elasticache:AddTagsToResource"
+                        if is_for("Make") =>
+                    {
+                        assert_eq!(statement["Condition"], made_with_tag, "{name}: {action}");
+                    }
+                    "rds:CreateDBSnapshot"
+                    | "rds:CreateDBClusterSnapshot"
+                    | "elasticache:CreateSnapshot"
+                    | "rds:CopyDBSnapshot"
+                    | "rds:CopyDBClusterSnapshot" => {
+                        assert_eq!(statement["Condition"], by_tag, "{name}: {action}");
+                    }
+                    "kms:CreateGrant" => assert_eq!(statement["Condition"]["StringLike"]["kms:ViaService"], "rds.*.amazonaws.com", "{name}"),
+                    "s3:PutObject" | "s3:DeleteObject" if name == "CopyBackupFunction" => assert_eq!(statement["Resource"], json!({ "Ref": "BackupBuckets" })),
+                    "cloudwatch:PutMetricData" if name == "VerifyBackupsFunction" => {
+                        assert_eq!(statement["Condition"]["StringEquals"]["cloudwatch:namespace"], "Muster", "{name}");
+                    }
                     _ if BY_TAG.contains(&action) => assert_eq!(statement["Condition"], by_tag, "{name}: {action}"),
                     // A global datastore takes no tag.
                     "elasticache:FailoverGlobalReplicationGroup" => {

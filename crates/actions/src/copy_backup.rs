@@ -6,7 +6,7 @@
 //! Leaves behind on failure: copies that were made, and those under way.
 //! AWS: rds:DescribeDBSnapshots, rds:DescribeDBClusterSnapshots, rds:CopyDBSnapshot, rds:CopyDBClusterSnapshot, rds:AddTagsToResource,
 //!      rds:DeleteDBSnapshot, rds:DeleteDBClusterSnapshot, elasticache:DescribeSnapshots, elasticache:ListTagsForResource, elasticache:CopySnapshot,
-//!      kms:DescribeKey, kms:CreateGrant (primary and standby region); s3:ListBucket, s3:GetBucketAcl, s3:PutObject, s3:DeleteObject (where exports are).
+//!      kms:DescribeKey, kms:CreateGrant (primary region and standby region); s3:ListBucket, s3:GetBucketAcl, s3:PutObject, s3:DeleteObject (where exports are).
 //!      RDS uses the keys, and ElastiCache the bucket, with the permissions of whoever calls them.
 
 use muster_backups::{COPIES_PER_REGION, CopyOrder, PointStatus, RecoveryPoint, start_now};

@@ -4,7 +4,7 @@
 //! Refuses:   more deletions at once than the plan's `pruning.atMost`: none of them is done.
 //! Leaves behind on failure: the snapshots that were still to be deleted.
 //! AWS: rds:DescribeDBSnapshots, rds:DescribeDBClusterSnapshots, rds:DeleteDBSnapshot, rds:DeleteDBClusterSnapshot,
-//!      elasticache:DescribeSnapshots, elasticache:ListTagsForResource, elasticache:DeleteSnapshot (primary and standby region); s3:ListBucket (where exports are).
+//!      elasticache:DescribeSnapshots, elasticache:ListTagsForResource, elasticache:DeleteSnapshot (primary region and standby region); s3:ListBucket (where exports are).
 
 use muster_backups::{Fate, Hold, Place, Reason, Rules};
 use muster_core::ports::{SnapshotSource, Snapshots};

@@ -6,7 +6,7 @@
 //! AWS: rds:DescribeDBSnapshots, rds:DescribeDBClusterSnapshots, rds:DescribeDBInstances, rds:DescribeDBClusters,
 //!      rds:DescribeDBInstanceAutomatedBackups, rds:DescribeDBClusterAutomatedBackups, rds:DescribeAccountAttributes,
 //!      elasticache:DescribeSnapshots, elasticache:ListTagsForResource, elasticache:DescribeReplicationGroups, s3:ListBucket, s3:GetObject,
-//!      kms:DescribeKey (primary and standby region); dynamodb:Query, cloudwatch:PutMetricData (standby region).
+//!      kms:DescribeKey (primary region and standby region); dynamodb:Query, cloudwatch:PutMetricData (standby region).
 
 use muster_backups::{Problem, Verdict, expectations, verify};
 use muster_core::ports::{Buckets, Keys, METRICS_A_CALL, MetricValue, MetricWriter, Notes, Recoverability, Snapshots};

@@ -94,7 +94,10 @@ impl<X> Aws<X> {
     fn original(&self, copy: &SnapshotCopy<'_>, resource: &str) -> Result<String, Failed> {
         let (partition, account) = self.settings().partition_and_account().ok_or_else(|| {
             let prefix = &self.settings().flow_arn_prefix;
-            Failed::new(CallFault::Rejected, format!("MUSTER_FLOW_ARN_PREFIX is `{prefix}`, which tells no account: an ARN of the original cannot be made"))
+            Failed::new(
+                CallFault::Rejected,
+                format!("the state machines' prefix, MUSTER_FLOW_ARN_PREFIX, is `{prefix}`, which tells no account: an ARN of the original cannot be made"),
+            )
         })?;
         // "You must specify this parameter when you copy an encrypted DB snapshot from another Region", "[it] applies only to GovCloud (US) Regions":
         // the documentation of `PreSignedUrl`, which the SDK does not make.
