@@ -30,12 +30,14 @@ pub struct PlanPin {
     pub sha256: Arc<str>,
 }
 
-/// Which of a service's two locks a run holds. A backup never blocks a failover.
+/// Which of a service's locks a run holds. A backup never blocks a failover, and a restore test, which takes hours, blocks neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Lane {
-    /// Backups, restore tests, announcements.
+    /// Backups.
     Protect,
+    /// Restore tests: backups are proven.
+    Prove,
     /// Failovers, restores, drills.
     Recover,
 }

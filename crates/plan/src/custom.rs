@@ -50,10 +50,12 @@ impl Flow {
         }
     }
 
-    /// Which of a service's locks its runs hold: a backup never blocks a failover, and the other way round.
+    /// Which of a service's locks its runs hold: a backup never blocks a failover, and the other way round; nor does a restore test, which takes
+    /// hours, keep the next hour's backup waiting.
     pub const fn lane(self) -> Lane {
         match self {
-            Flow::Backup | Flow::RestoreTest => Lane::Protect,
+            Flow::Backup => Lane::Protect,
+            Flow::RestoreTest => Lane::Prove,
             _ => Lane::Recover,
         }
     }

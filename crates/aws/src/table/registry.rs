@@ -14,6 +14,7 @@ const LANES: &str = "lanes";
 pub(super) fn key(service: &str, lane: Lane) -> Key {
     let lane = match lane {
         Lane::Protect => "protect",
+        Lane::Prove => "prove",
         Lane::Recover => "recover",
     };
     Key::new(LANES, format!("{service}/{lane}"))
