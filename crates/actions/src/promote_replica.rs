@@ -368,6 +368,7 @@ mod tests {
             backup_retention: None,
             in_region: Vec::new(),
             restore: None,
+            restore_test: None,
             checks: Vec::new(),
             reconciliation: Vec::new(),
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::checks::SqlCheck;
 use crate::name::Name;
 use crate::objectives::Objectives;
+use crate::restore_test::RestoreTest;
 use crate::units::{Bytes, DurationText};
 
 /// A database and how it is recovered.
@@ -48,6 +49,8 @@ pub struct Database {
     pub in_region: Vec<InRegionRecovery>,
     /// How `database-restore` brings back data that was deleted or corrupted.
     pub restore: Option<RestorePolicy>,
+    /// Where a restore test restores its newest backup, and what it compares.
+    pub restore_test: Option<RestoreTest>,
     /// What must be true of the data before traffic moves.
     #[serde(default)]
     pub checks: Vec<SqlCheck>,

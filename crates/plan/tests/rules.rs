@@ -16,6 +16,11 @@ const PARAMETER: &str = "  - {kind: ssmParameter, name: db-host, parameter: /sho
 const HEALTH: &str = "  - {kind: http, name: health, url: \"https://shop.example.com/health\", via: public}";
 const NIGHTLY: &str =
     "method: {kind: databaseSnapshot}, of: databases.orders, every: \"daily 02:00 UTC\", retention: {kind: for, keep: 7d}, copy: {kmsKey: alias/shop}";
+const CHECKED: &str = "    checks: [{kind: sql, query: \"select pg_is_in_recovery()\", equals: false}]\n";
+const CLONED: &str = "    checks: [{kind: sql, query: \"select pg_is_in_recovery()\", equals: false}]
+    restoreTest: {subnetGroup: isolated, securityGroups: [sg-0clone], compare: [{name: rows, query: \"select count(*) from orders where at < '{takenAt}'\"}]}\n";
+const DRILLED: &str = "flow: region-failover";
+const RESTORED: &str = "flow: restore-test, parts: [databases.orders]";
 
 #[rustfmt::skip]
 const CASES: &[Case] = &[
@@ -112,6 +117,17 @@ const CASES: &[Case] = &[
     // Drills
     ("a live drill that never comes back", &[("on: clone, duration", "on: live, duration")], &["drill-unprotects", "wrong-finish", "wrong-finish"]),
     ("a drill on clones that fails back", &[("pass: {rto: 1h}", "pass: {rto: 1h}, finish: failBack")], &["wrong-finish"]),
+    // Restore tests
+    ("a restore test", &[(CHECKED, CLONED), (DRILLED, RESTORED)], &[]),
+    ("a restore test over what serves", &[(CHECKED, CLONED), (DRILLED, RESTORED), ("on: clone", "on: live")], &["wrong-target"]),
+    ("a restore test of nothing", &[(CHECKED, CLONED), (DRILLED, "flow: restore-test")], &["nothing-to-restore"]),
+    ("a clone that goes nowhere", &[(DRILLED, RESTORED)], &["no-place-for-clone"]),
+    ("a clone in the default group", &[(CHECKED, CLONED), (DRILLED, RESTORED), ("[sg-0clone]", "[]")], &["open-clone"]),
+    ("a comparison of what goes on growing", &[(CHECKED, CLONED), (DRILLED, RESTORED), (" where at < '{takenAt}'", "")], &["compares-what-changes"]),
+    ("a comparison that cannot sign in", &[(CHECKED, CLONED), ("    credentials: {secret: shop/orders}\n", "")], &["no-credentials", "no-credentials"]),
+    ("two comparisons of one name", &[(CHECKED, CLONED), ("compare: [", "compare: [{name: rows, query: \"select '{takenAt}'\"}, ")], &["duplicate-name"]),
+    ("a restore that no snapshot serves", &[(CHECKED, CLONED), (DRILLED, RESTORED), ("copy: {kmsKey: alias/shop}", "encryption: none")], &["nothing-to-restore"]),
+    ("a restore that nothing tells sound", &[(CHECKED, "    restoreTest: {subnetGroup: isolated, securityGroups: [sg-0clone]}\n"), (DRILLED, RESTORED)], &["no-data-check", "no-data-check"]),
     ("a drill of a drill", &[("flow: region-failover", "flow: drill")], &["wrong-flow"]),
 ];
 

@@ -7,6 +7,7 @@ mod names;
 mod promises;
 mod references;
 mod regions;
+mod restores;
 mod triggers;
 
 use super::diagnostic::Diagnostic;
@@ -24,6 +25,7 @@ pub(crate) fn check(plan: &Plan, document: &Document) -> Vec<Diagnostic> {
     backups::check(plan, &mut findings);
     triggers::check(plan, &mut findings);
     drills::check(plan, &mut findings);
+    restores::check(plan, &mut findings);
     findings.list
 }
 

@@ -44,6 +44,8 @@ fn duplicates(plan: &Plan, findings: &mut Findings<'_>) {
         let named = |checks: &[SqlCheck]| checks.iter().map(|check| check.name.as_ref().map_or("", |name| name.as_str()).to_owned()).collect::<Vec<_>>();
         once(findings, &format!("{at}/checks"), named(&database.checks).iter().map(String::as_str), "name");
         once(findings, &format!("{at}/reconciliation"), named(&database.reconciliation).iter().map(String::as_str), "name");
+        let compared = database.restore_test.iter().flat_map(|test| &test.compare);
+        once(findings, &format!("{at}/restoreTest/compare"), compared.map(|comparison| comparison.name.as_str()), "name");
     }
 }
 
