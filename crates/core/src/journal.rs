@@ -70,6 +70,26 @@ impl Journal {
         self.is_of(now, Arc::new(run.clone()));
     }
 
+    /// The invocation turns to another run, such as the next of those whose remains it removes. The ledger of each is whole: what was written of the one
+    /// before ends here, and the other's chain begins anew, with a permit of its own. Of the same run, nothing changes.
+    pub fn turn_to(&self, now: Timestamp, run: &Run) {
+        let before = self.run();
+        if before.as_ref().is_some_and(|before| before.id == run.id && before.epoch == run.epoch) {
+            return;
+        }
+        if before.is_some() {
+            let chain = self.head().unwrap_or(Hash::ZERO);
+            self.write(now, Body::Ended { status: "done".to_owned(), detail: "the invocation went on with another run".to_owned(), chain });
+        }
+        let mut pages = self.0.borrow_mut();
+        pages.link();
+        pages.chain.restart();
+        pages.sequence = 0;
+        pages.permitted_at = None;
+        drop(pages);
+        self.belongs_to(now, run);
+    }
+
     /// The same, of a run that whoever invokes holds too.
     pub(crate) fn is_of(&self, now: Timestamp, run: Arc<Run>) {
         self.0.borrow_mut().run = Some(run);
@@ -208,4 +228,47 @@ pub(crate) async fn permit<W: Clock + Control + Journaled>(world: &W, run: &Run)
     }
     world.journal().permit(world.now());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Lane, PlanPin, RunId, Waits};
+
+    fn run(id: &str) -> Run {
+        Run {
+            id: RunId(id.into()),
+            service: "portal".into(),
+            flow: "restore-test".into(),
+            epoch: 7,
+            lane: Lane::Prove,
+            opened_at: Timestamp::from_millis(0),
+            deadline: Timestamp::from_millis(0),
+            plan: PlanPin { key: "k".into(), version: "v".into(), sha256: "s".into() },
+            overrides: Vec::new(),
+            waits: Waits { decision_seconds: 1, hold_seconds: 1 },
+        }
+    }
+
+    #[test]
+    fn an_invocation_that_turns_to_another_run_leaves_each_a_whole_chain_and_asks_for_a_permit_anew() {
+        let (journal, at) = (Journal::default(), Timestamp::from_millis(5));
+        journal.begin("000001-sweep-clones", "sweep-clones", "sweep-clones");
+        for id in ["a", "a", "b"] {
+            journal.turn_to(at, &run(id));
+            journal.saw(at, Evidence::Undone { what: id.to_owned() });
+            assert_eq!(journal.is_permitted(at), id == "a" && journal.0.borrow().sequence == 3, "{id}");
+            journal.permit(at);
+        }
+        let entries = journal.0.borrow_mut().take();
+        for (id, length) in [("a", 4), ("b", 2)] {
+            let of_run: Vec<&Entry> = entries.iter().filter(|entry| *entry.run.0 == *id).collect();
+            assert_eq!(of_run.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), (0..length).collect::<Vec<_>>(), "{id}");
+            let head = of_run.iter().take_while(|entry| !matches!(entry.body, Body::Ended { .. })).fold(Hash::ZERO, |head, entry| head.link(entry));
+            match of_run.last().map(|entry| &entry.body) {
+                Some(Body::Ended { chain, .. }) => assert_eq!(*chain, head, "{id}"),
+                _ => assert_eq!(journal.head(), Some(head), "{id}: the last run's chain goes on"),
+            }
+        }
+    }
 }

@@ -239,6 +239,30 @@ pub enum Evidence {
         /// What would be lost if the primary region died at that instant.
         exposures: Vec<BackupExposure>,
     },
+    /// A backup was restored into a clone: how long it took is the component's restore time.
+    Restored {
+        /// The part of the plan, such as `databases.main`.
+        component: String,
+        /// The snapshot.
+        snapshot: String,
+        /// The instant that its data is of.
+        taken_at: Timestamp,
+        /// The clone.
+        instance: String,
+        /// When the restore was asked for.
+        from: Timestamp,
+        /// When the clone was first seen to serve.
+        until: Timestamp,
+        /// The component's RTO.
+        rto: Duration,
+    },
+    /// A clone is gone.
+    CloneDestroyed {
+        /// The part of the plan that it was a clone of.
+        component: String,
+        /// The clone.
+        instance: String,
+    },
     /// A message went out, or did not.
     Told {
         /// The channel.

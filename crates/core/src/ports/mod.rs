@@ -11,6 +11,7 @@
 #![allow(async_fn_in_trait)] // one thread per run or per Lambda: nobody needs Send here
 
 mod caches;
+mod clones;
 mod compute;
 mod databases;
 mod objects;
@@ -20,6 +21,7 @@ mod state;
 mod traffic;
 
 pub use caches::{CacheEndpoint, Caches, GlobalCacheState, GlobalCaches, GlobalMember};
+pub use clones::{CLONE_PREFIX, CLONE_TAG, CloneOrder, CloneState, CloneStatus, Clones, LEASE_TAG};
 pub use compute::{GroupSize, GroupState, Headroom, ImageState, Images, LaunchTemplateState, LaunchTemplates, Parameters, Quotas, ScalingGroups};
 pub use databases::{DatabaseRole, DatabaseState, DatabaseStatus, Databases, Sql, SqlTarget, WriteAttempt};
 pub use objects::{Buckets, EncryptionKey, Keys, ObjectPage, StoredObject};
