@@ -108,7 +108,8 @@ pub(crate) async fn clear_failed(world: &impl Snapshots, seen: &Seen, places: &[
     }
 }
 
-async fn pages(world: &impl Snapshots, place: &Place, source: &SnapshotSource) -> Result<Vec<Snapshot>, CallError> {
+/// Every snapshot of a source in a place, whoever made it.
+pub(crate) async fn pages(world: &impl Snapshots, place: &Place, source: &SnapshotSource) -> Result<Vec<Snapshot>, CallError> {
     let place = port_place(place);
     let (mut found, mut after) = (Vec::new(), None::<Arc<str>>);
     for _ in 0..MOST_PAGES {
@@ -132,7 +133,8 @@ pub(crate) fn port_place(place: &Place) -> SnapshotPlace {
     SnapshotPlace { region: place.region.clone(), account: place.account.as_deref().map(Into::into), bucket: place.bucket.as_deref().map(Into::into) }
 }
 
-fn point(snapshot: Snapshot, place: &Place, of: &PartReference, rules: &Rules, origin: bool) -> RecoveryPoint {
+/// A snapshot of a listing, as the rules of backups see it. `origin`: it is where snapshots are taken, and not where they are copied to.
+pub(crate) fn point(snapshot: Snapshot, place: &Place, of: &PartReference, rules: &Rules, origin: bool) -> RecoveryPoint {
     let tag = |name: &str| snapshot.tags.get(name).map(ToString::to_string);
     let is_ours = tag(SERVICE_TAG).is_some_and(|service| rules.service == *service);
     RecoveryPoint {

@@ -60,8 +60,8 @@ where
         body: format!("Run {} {}. Report: {link}", cx.run.id, in_words(&request.outcome)),
         key: format!("{}/closed", cx.run.id).into(),
     };
-    // Backups succeed every hour: what is worth a person's time is one that did not, and the alarms on what they leave open.
-    if cx.run.lane == Lane::Recover || &*request.outcome != "succeeded" {
+    // Backups succeed every hour: what is worth a person's time is one that did not, and the alarms on what they leave open. That one restores is news.
+    if cx.run.lane != Lane::Protect || &*request.outcome != "succeeded" {
         tell(world, cx, &channels_for(&cx.plan.people, Event::Closed), &message).await;
     }
     let released = release(world, cx.run, &request.outcome).await? || is_closed(world, cx.run).await?;

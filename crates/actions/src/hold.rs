@@ -55,7 +55,7 @@ struct Stand {
     in_time: bool,
     /// What failed passes by itself, such as a throttled service.
     passing: bool,
-    /// The run makes backups: what it leaves undone is made up for by the next one, and nothing is deleted for it.
+    /// The run makes or proves backups: what it leaves undone is made up for by the next one, and nothing is deleted for it.
     protects: bool,
 }
 
@@ -107,7 +107,7 @@ where
         irreversible: notes::point_of_no_return(world, cx).await?.is_some(),
         in_time: cx.now <= notes::read(world, &cx.run.id.0, DEADLINE_NOTE).await?.unwrap_or(cx.run.deadline).max(cx.run.deadline),
         passing: request.error == "Muster.Transient",
-        protects: cx.run.lane == Lane::Protect,
+        protects: cx.run.lane != Lane::Recover,
     };
     let default = default_answer(cx.plan.people.hold.otherwise, &request.phase, stand);
     let within = cx.plan.people.hold.within;

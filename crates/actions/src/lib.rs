@@ -8,9 +8,11 @@ mod backups;
 mod batch;
 mod budget;
 mod cache_checks;
+mod clones;
 mod close_run;
 mod confirm_outage;
 mod copy_backup;
+mod destroy_clone;
 mod failover_cache;
 mod fence_database;
 mod fence_returned;
@@ -29,24 +31,27 @@ mod promote_replica;
 mod prune_backups;
 mod question;
 mod request_decision;
+mod restore_clone;
 mod scale_compute;
 mod set_kill_switch;
 mod stand_down;
 mod superseded;
 mod survey;
+mod sweep_clones;
 mod sweep_decisions;
 mod take_backup;
 mod tell;
 mod unbuilt;
 mod update_configuration;
 mod verify_backups;
+mod verify_clone;
 mod verify_data;
 mod verify_health;
 
 use std::sync::Arc;
 
 use muster_core::ports::{
-    Alarms, Buckets, Caches, Channels, Control, Databases, Decisions, Dns, Executions, GlobalCaches, Http, Images, Keys, LaunchTemplates, Ledger, MetricWriter,
+    Alarms, Buckets, Caches, Channels, Clones, Control, Databases, Decisions, Dns, Executions, GlobalCaches, Http, Images, Keys, LaunchTemplates, Ledger, MetricWriter,
     Metrics, Notes, Parameters, Plans, Quotas, Recoverability, Reports, Resolver, RunRegistry, Samples, ScalingGroups, Snapshots, Sql,
 };
 use muster_core::{ActionError, Clock, Failure, Journaled, Progress, run_action as invoke, run_alone as invoke_alone};
@@ -56,9 +61,11 @@ use serde::Deserializer;
 
 pub use answer_question::{ANSWER_QUESTION, answer_question};
 pub use backups::{BACKUP_TAG, LEGAL_HOLD_TAG, SERVICE_TAG, SLOT_TAG, USED_BY_TAG};
+pub use clones::{ASKED_AT_TAG, PART_TAG, SNAPSHOT_TAG, TAKEN_AT_TAG};
 pub use close_run::{CLOSE_RUN, close_run};
 pub use confirm_outage::{CONFIRM_OUTAGE, confirm_outage};
 pub use copy_backup::{COPY_BACKUP, copy_backup};
+pub use destroy_clone::{DESTROY_CLONE, destroy_clone};
 pub use failover_cache::{FAILOVER_CACHE, failover_cache};
 pub use fence_database::{FENCE_DATABASE, fence_database};
 pub use fence_returned::{FENCE_RETURNED, fence_returned};
@@ -73,14 +80,17 @@ pub use probe::{NAMESPACE, PRIMARY_HEALTHY, PROBE, alarm_event, probe};
 pub use promote_replica::{PROMOTE_REPLICA, promote_replica};
 pub use prune_backups::{PRUNE_BACKUPS, prune_backups};
 pub use request_decision::{FAILOVER, REQUEST_DECISION, request_decision};
+pub use restore_clone::{RESTORE_CLONE, restore_clone};
 pub use scale_compute::{SCALE_COMPUTE, scale_compute};
 pub use set_kill_switch::{SET_KILL_SWITCH, set_kill_switch};
 pub use stand_down::{STAND_DOWN, stand_down};
+pub use sweep_clones::{SWEEP_CLONES, sweep_clones};
 pub use sweep_decisions::{SWEEP_DECISIONS, sweep_decisions};
 pub use take_backup::{TAKE_BACKUP, take_backup};
-pub use unbuilt::{FLOWS, built_part, unbuilt};
+pub use unbuilt::{FLOWS, built_part, unbuilt, unbuilt_restores};
 pub use update_configuration::{UPDATE_CONFIGURATION, update_configuration};
 pub use verify_backups::{BACKUP_EXPOSURE, BACKUP_PROBLEMS, EVERYTHING, VERIFY_BACKUPS, verify_backups};
+pub use verify_clone::{VERIFY_CLONE, verify_clone};
 pub use verify_data::{VERIFY_DATA, verify_data};
 pub use verify_health::{VERIFY_HEALTH, verify_health};
 
@@ -101,6 +111,7 @@ pub trait World:
     + Sql
     + GlobalCaches
     + Caches
+    + Clones
     + Snapshots
     + Recoverability
     + Buckets

@@ -316,6 +316,11 @@ impl Settled {
         self.kept.names.contains(name)
     }
 
+    /// Those whose name begins so, without that beginning.
+    pub(crate) fn beginning<'a>(&'a self, beginning: &'a str) -> impl Iterator<Item = &'a str> {
+        self.kept.names.iter().filter_map(move |name| name.strip_prefix(beginning))
+    }
+
     pub(crate) fn add(&mut self, name: impl Into<String>) {
         self.changed |= self.kept.names.insert(name.into());
     }

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use muster_backups::Rules;
 use muster_core::ports::{Control, ExecutionState, Executions, LaneState, Ledger, Notes, OpenRun, Plans, Reports, RunRegistry, Samples, StartedPlan};
 use muster_core::{Action, ActionError, Body, Clock, Conduct, Duration, Evidence, Finding, Journaled, Override, Progress, Run, RunId, Timestamp, Waits};
-use muster_plan::{Decision, Flow, Name, Plan, TrafficMethod};
+use muster_plan::{Decision, Flow, Name, PartReference, Plan, TrafficMethod};
 use muster_report::Report;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::clones::parts;
 use crate::close_run::close_abandoned;
 use crate::notes;
 use crate::unbuilt::unbuilt;
@@ -47,6 +48,9 @@ struct Order {
     /// Of the flow `backup`: what is to be taken now, besides what is due. `take-backup` reads it from the execution's input.
     #[serde(default)]
     backups: Vec<Name>,
+    /// Of the flow `restore-test`: whose backup is restored; without any, those of the plan's restore tests. `restore-clone` reads it from there too.
+    #[serde(default)]
+    parts: Vec<PartReference>,
 }
 
 /// The part of a CloudWatch alarm event that counts. Source: EventBridge, "CloudWatch Alarm State Change".
@@ -74,15 +78,21 @@ struct Start<'a> {
     by: String,
     reason: String,
     overrides: Vec<Override>,
-    /// Backups that are asked for.
-    backups: Vec<Name>,
+    /// Whether this run is to do something in particular, which another one does not do.
+    asks: bool,
+    /// Parts whose restore is asked for.
+    parts: Vec<PartReference>,
     automatic: bool,
 }
 
 /// How long a run of the flow `backup` may take: it waits for nothing longer than an hour, but for what somebody asked for.
 const LONGEST_BACKUP: Duration = Duration::from_hours(24);
+/// How long a restore test may take that no drill of the plan says a time for: a restore of terabytes takes hours (RDS user guide).
+const UNPLANNED_TEST: Duration = Duration::from_hours(12);
 /// How often somebody who waits for another run looks whether it has ended.
 const AFTER_ANOTHER: Duration = Duration::from_secs(20);
+/// The same, of a run that takes hours: a look is eleven events of the waiting execution's history, which has room for 25,000.
+const AFTER_A_LONG_ONE: Duration = Duration::from_mins(2);
 /// A function of Muster runs for at most this long; only then can no call of an ended execution be under way any more.
 pub const LONGEST_FUNCTION: Duration = Duration::from_secs(60);
 
@@ -106,7 +116,8 @@ fn start<'a>(flow: Flow, input: &Value, plans: &'a [StartedPlan<Plan>]) -> Resul
             by: format!("alarm {alarm}"),
             reason: "the alarm is in ALARM".into(),
             overrides: Vec::new(),
-            backups: Vec::new(),
+            asks: false,
+            parts: Vec::new(),
             automatic: true,
         });
     }
@@ -128,7 +139,11 @@ fn start<'a>(flow: Flow, input: &Value, plans: &'a [StartedPlan<Plan>]) -> Resul
             known.join(", ")
         )));
     }
-    Ok(Start { plan, by: order.by, reason: order.reason, overrides: order.overrides, backups: order.backups, automatic: false })
+    if flow != Flow::RestoreTest && !order.parts.is_empty() {
+        return Err(ActionError::Invalid(format!("`parts` belong to an order of the flow `restore-test`, and not of `{}`", flow.as_str())));
+    }
+    let asks = !order.backups.is_empty() || !order.parts.is_empty();
+    Ok(Start { plan, by: order.by, reason: order.reason, overrides: order.overrides, asks, parts: order.parts, automatic: false })
 }
 
 fn can_be_asked_for(plan: &Plan, name: &Name) -> bool {
@@ -194,7 +209,11 @@ where
     }
     let start = start(request.flow, &request.input, &plans)?;
     let plan = &start.plan.plan;
-    let missing = if request.flow == Flow::RegionFailover { unbuilt(plan) } else { Vec::new() };
+    let missing = match request.flow {
+        Flow::RegionFailover => unbuilt(plan),
+        Flow::RestoreTest => parts(plan, &start.parts).map(|_| Vec::new())?,
+        _ => Vec::new(),
+    };
     if !missing.is_empty() {
         return Err(ActionError::Invalid(format!("{} of {} needs what is not built yet: {}", request.flow.as_str(), plan.service, missing.join("; "))));
     }
@@ -228,8 +247,12 @@ where
             Ok(opened(&run))
         }
         // What somebody asked for would be forgotten if this execution ended here.
-        Step::Joined(id) if !start.backups.is_empty() => {
-            Ok(Progress::pending(format!("run {id} is at it: the backups that were asked for are taken after it"), AFTER_ANOTHER))
+        Step::Joined(id) if start.asks => {
+            let (what, soon) = match request.flow {
+                Flow::Backup => ("the backups that were asked for are taken", AFTER_ANOTHER),
+                _ => ("what was asked for is done", AFTER_A_LONG_ONE),
+            };
+            Ok(Progress::pending(format!("run {id} is at it: {what} after it"), soon))
         }
         Step::Joined(id) => {
             let left = if start.overrides.is_empty() { "" } else { "; the overrides of this order were not taken: give them in an answer to a hold" };
@@ -283,7 +306,7 @@ where
         epoch,
         lane: request.flow.lane(),
         opened_at: now,
-        deadline: now.after(if request.flow == Flow::Backup { LONGEST_BACKUP } else { plan.objectives.rto.times(2) }),
+        deadline: now.after(longest(plan, request.flow)),
         plan: start.plan.pin.clone(),
         overrides: start.overrides.clone(),
         waits: waits(plan),
@@ -295,6 +318,18 @@ where
     world.journal().belongs_to(world.now(), &open.run);
     world.journal().saw(now, Evidence::Opened { by: start.by.clone(), reason: start.reason.clone() });
     Ok(opened(&open.run))
+}
+
+/// How long a run may take. A drill that takes twice as long as planned is stopped and cleaned up; a restore test is one.
+fn longest(plan: &Plan, flow: Flow) -> Duration {
+    match flow {
+        Flow::Backup => LONGEST_BACKUP,
+        Flow::RestoreTest => {
+            let planned = plan.drills.iter().filter(|drill| drill.flow == Flow::RestoreTest).map(|drill| drill.duration.times(2)).max();
+            planned.unwrap_or(UNPLANNED_TEST).min(LONGEST_BACKUP)
+        }
+        _ => plan.objectives.rto.times(2),
+    }
 }
 
 /// How long the state machine's waiting states may last, at least a second: zero is no time-out that AWS accepts.

@@ -2,8 +2,8 @@
 //! anything is touched. Never found out in the middle.
 
 use muster_plan::{
-    BackgroundWorkload, Cache, CacheCheck, CacheKind, CacheStandby, Check, Compute, Configuration, CustomStep, Database, DatabaseKind, DatabaseStandby,
-    HttpCheck, LagSource, Plan, Reference, RegionRole, Source, TrafficMethod, TrafficRecord,
+    BackgroundWorkload, BackupMethod, Cache, CacheCheck, CacheKind, CacheStandby, Check, Compute, Configuration, CustomStep, Database, DatabaseKind, DatabaseStandby,
+    Engine, HttpCheck, LagSource, PartReference, Plan, Reference, RegionRole, Source, TrafficMethod, TrafficRecord,
 };
 
 /// The flows that exist, by name.
@@ -50,6 +50,41 @@ pub fn built_part(plan: &Plan) -> Result<Plan, String> {
     let configuration = plan.configuration.iter().filter(|item| of_configuration(item).is_none() && needs_no_other(item)).cloned().collect();
     part.configuration = configuration;
     Ok(part)
+}
+
+/// What stands in the way of restoring these parts into clones, each thing in words; empty when a restore test of them can run.
+pub fn unbuilt_restores(plan: &Plan, parts: &[PartReference]) -> Vec<String> {
+    if parts.is_empty() {
+        return vec!["a part that can be restored: the plan's calendar has no restore test of one; name it with `parts`".to_owned()];
+    }
+    parts.iter().filter_map(|of| Some(format!("{}: {}", of.0, of_restore(plan, of)?))).collect()
+}
+
+fn of_restore(plan: &Plan, of: &PartReference) -> Option<String> {
+    let built = |what: &str| Some(what.to_owned());
+    let Some((section, name)) = of.parts() else { return built("a part such as `databases.main`") };
+    match section {
+        "databases" => {}
+        "caches" => return built("restoring a cache into a clone, which is not built yet"),
+        "backups" if plan.backup(name).is_some_and(|backup| !backup.method.is_made_by_muster()) => {
+            return built("restoring what is no snapshot, such as a pg_dump: that takes a machine with its tools, and is not built yet");
+        }
+        _ => return built("a database: nothing else can be restored into a clone"),
+    }
+    let Some(database) = plan.database(name) else { return built("a database that the plan has") };
+    match database.kind {
+        DatabaseKind::AuroraCluster => return built("restoring an Aurora cluster into a clone, which is not built yet"),
+        DatabaseKind::External => return built("restoring what is recovered by tools of its own, which is not built yet"),
+        DatabaseKind::RdsInstance => {}
+    }
+    if database.engine != Engine::Postgres && !database.checks.is_empty() {
+        return built("data checks of another engine than PostgreSQL, which are not built yet");
+    }
+    if database.restore_test.is_none() {
+        return built("`restoreTest` in the plan: nothing says where its clone goes");
+    }
+    let is_copied = plan.backups_of(&of.0).any(|backup| backup.method == BackupMethod::DatabaseSnapshot && backup.copy.is_some());
+    (!is_copied).then(|| format!("a snapshot that is copied to {}", plan.regions.standby))
 }
 
 fn of_database(database: &Database) -> Option<&'static str> {

@@ -34,7 +34,7 @@ const ASKING: Duration = Duration::from_secs(30);
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Whether an answer is what the plan wants; the error says what was wanted.
-fn decide(check: &SqlCheck, answer: Option<&str>, took: Duration) -> Result<(), String> {
+pub(crate) fn decide(check: &SqlCheck, answer: Option<&str>, took: Duration) -> Result<(), String> {
     let number = answer.and_then(|text| text.trim().parse::<i64>().ok());
     if let Some(wanted) = &check.equals {
         let (met, text) = match wanted {
@@ -71,7 +71,8 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-fn wanted(check: &SqlCheck) -> String {
+/// What a check wants, in words.
+pub(crate) fn wanted(check: &SqlCheck) -> String {
     let parts = [
         check.equals.as_ref().map(|value| match value {
             Scalar::Bool(value) => value.to_string(),
