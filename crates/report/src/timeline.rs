@@ -7,7 +7,7 @@ use muster_core::{Evidence, LagBasis, Override, Timestamp};
 use crate::calls::fault_in_words;
 use crate::record::{Line, Tone};
 use crate::scan::Scan;
-use crate::text::span;
+use crate::text::{moment, span};
 
 /// What happened, line by line. The same words of the same phase are one line with a count: polls repeat what they see.
 pub(crate) fn timeline(scan: &Scan<'_>, zero: Timestamp) -> Vec<Line> {
@@ -104,6 +104,10 @@ fn words(evidence: &Evidence) -> (String, String, Tone) {
             let result = format!("{alarms} wrong, {others} to be looked at by day; what {} components would lose", exposures.len());
             line(format!("Backups verified as of {}", as_of.clock_time()), result, if alarms == 0 { Tone::Good } else { Tone::Bad })
         }
+        Evidence::Restored { component, snapshot, taken_at, instance, from, until, .. } => {
+            line(format!("Restored {component}"), format!("{snapshot} of {} into {instance}, in {}", moment(*taken_at), span(until.since(*from))), Tone::Good)
+        }
+        Evidence::CloneDestroyed { component, instance } => line(format!("Clone of {component} destroyed"), instance.clone(), Tone::Good),
         Evidence::Told { channel, subject, accepted } => {
             let result = if *accepted { "accepted" } else { "NOT accepted by the channel" };
             line(format!("Told {channel}: {subject}"), result.into(), if *accepted { Tone::Plain } else { Tone::Bad })

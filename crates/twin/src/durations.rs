@@ -100,6 +100,10 @@ pub(crate) const CATCH_UP: Table = Table::seconds([5, 10, 20, 40, 90, 180, 600, 
 pub(crate) const SNAPSHOT: Table = Table::seconds([40, 90, 150, 240, 480, 900, 2_400, 5_400]);
 /// An incremental copy across regions: minutes to hours (RDS user guide, "Copying a DB snapshot": can take hours).
 pub(crate) const SNAPSHOT_COPY: Table = Table::seconds([120, 300, 480, 900, 1_800, 3_600, 9_000, 18_000]);
+/// A restore of a snapshot until the instance serves: "several minutes" to hours (RDS user guide, "Restoring to a DB instance": depends on size and class).
+pub(crate) const RESTORE: Table = Table::seconds([300, 480, 600, 900, 1_500, 2_700, 5_400, 10_800]);
+/// A deletion of an instance without a final snapshot, until it is gone: minutes.
+pub(crate) const DELETION: Table = Table::seconds([60, 120, 180, 240, 360, 540, 900, 1_800]);
 /// A person looks at the phone and answers.
 pub(crate) const PERSON: Table = Table::seconds([20, 60, 120, 240, 480, 900, 2_400, 5_400]);
 
@@ -152,7 +156,7 @@ impl Durations {
 mod tests {
     use super::*;
 
-    const TABLES: [Table; 19] = [
+    const TABLES: [Table; 21] = [
         CONTROL_CALL,
         DATA_CALL,
         QUERY,
@@ -172,6 +176,8 @@ mod tests {
         LAG,
         CATCH_UP,
         PERSON,
+        RESTORE,
+        DELETION,
     ];
 
     #[test]

@@ -17,6 +17,7 @@ use crate::caches::GlobalCache;
 use crate::calls_made::CallsMade;
 use crate::changes::Change;
 use crate::clients::{Clients, Service};
+use crate::clones::AllClones;
 use crate::compute::{Group, LaunchTemplate};
 use crate::databases::{DarkLag, Instance, Pair, Phase, Replication, host};
 use crate::draw::{Draw, Draws};
@@ -72,6 +73,8 @@ pub struct Estate {
     pub caches: BTreeMap<Arc<str>, GlobalCache>,
     /// Snapshots, in every region.
     pub snapshots: Snapshots,
+    /// Clones of databases, in every region.
+    pub clones: AllClones,
     /// What is set about buckets.
     pub objects: Objects,
     /// Public names, in the plan's order.
@@ -157,6 +160,7 @@ impl Estate {
             quota_left: None,
             caches: BTreeMap::new(),
             snapshots: Snapshots::default(),
+            clones: AllClones::default(),
             objects: Objects::default(),
             clients: Clients::new(started_at, rate, writes, &answers, plan.databases.len()),
             record_of: first_positions(records.iter().map(|record| std::slice::from_ref(&record.name).iter())),

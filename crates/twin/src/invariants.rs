@@ -36,7 +36,7 @@ pub struct Violation {
 const RETURNED: Duration = Duration::from_mins(3);
 
 /// The rules, by number.
-const RULES: [(u8, &str); 12] = [
+const RULES: [(u8, &str); 13] = [
     (1, "never two writable primaries that clients can reach, unless a recorded acceptance names the old one"),
     (2, "traffic moves only to, and stays on, a target that is healthy and writable"),
     (3, "a promotion never loses more than the plan's RPO, unless it was accepted; unknown lag is not zero"),
@@ -49,6 +49,7 @@ const RULES: [(u8, &str); 12] = [
     (12, "silence is consent only where somebody could hear the question"),
     (13, "an old primary that returns is fenced"),
     (14, "no backup is deleted that is the last good one, in use, being copied, young, held, or made by others"),
+    (15, "no clone outlives its lease by more than an hour, and Muster deletes no instance that is not its clone"),
 ];
 
 /// Acceptances that were recorded, and the first violation.
@@ -130,6 +131,9 @@ impl Estate {
         };
         if let Some(seen) = seen {
             self.violate(1, seen);
+        }
+        if !self.clones.there.is_empty() {
+            self.check_leases();
         }
     }
 
@@ -288,6 +292,7 @@ impl Estate {
         if let Some(open) = self.memory.open_runs().first() {
             self.violate(7, format!("{} holds its lock although its execution has ended", open.run.id));
         }
+        self.check_leases();
         if let Some(seen) = self.returned_unfenced() {
             self.violate(13, seen);
         }

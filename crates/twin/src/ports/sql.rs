@@ -1,5 +1,5 @@
 //! What a function inside the VPC sees of a server. Data is not modelled: a data check of the plan is answered as it
-//! wants, by any server that answers at all.
+//! wants, by any server that answers at all; what a restore test compares is counted (`clones.rs`).
 
 use muster_core::ports::{Sql, SqlTarget, WriteAttempt};
 use muster_core::{CallError, CallFault};
@@ -18,6 +18,9 @@ fn calling(operation: &'static str, target: &SqlTarget) -> Calling<'static> {
 impl Sql for World {
     async fn query(&self, target: &SqlTarget, statement: &str) -> Result<Option<String>, CallError> {
         self.read(calling("sql:Query", target), |estate, _| {
+            if let Some(answer) = estate.clone_answers(&target.database.region, &target.database.name, statement) {
+                return Ok(answer);
+            }
             let index = estate.server(target)?.database;
             Ok(estate.answer_to(index, statement))
         })
@@ -89,6 +92,14 @@ impl Estate {
             let writes = self.clients.lineages(database).map(|lineages| self.clients.writes(&lineages.primary));
             return writes.map(|count| format!("0/{count:X}"));
         }
+        if let Some(rows) = self.rows(database, statement, None) {
+            return Some(rows.to_string());
+        }
+        self.answer_as_planned(database, statement)
+    }
+
+    /// A data check is answered as the plan wants.
+    pub(crate) fn answer_as_planned(&self, database: usize, statement: &str) -> Option<String> {
         let plan = &self.plan.databases[database];
         let known = plan.checks.iter().chain(&plan.reconciliation).find(|check| check.query == statement)?;
         Some(as_wanted(known))

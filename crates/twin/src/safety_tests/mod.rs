@@ -11,6 +11,7 @@ mod probes;
 mod promotions;
 mod protection;
 mod reports;
+mod restores;
 mod stand_downs;
 mod verified;
 
