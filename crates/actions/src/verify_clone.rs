@@ -9,6 +9,7 @@
 use muster_core::ports::{CloneState, CloneStatus, Clones, Databases, Notes, Sql, SqlTarget};
 use muster_core::{Action, ActionError, CallError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Progress, Timestamp};
 use muster_plan::{Comparison, PartReference, Plan, SqlCheck};
+use muster_report::COMPARED;
 use serde::Deserialize;
 
 use crate::batch::{Batch, Pace};
@@ -47,10 +48,10 @@ enum Ask<'a> {
 }
 
 impl Ask<'_> {
-    fn name(&self) -> &str {
+    fn name(&self) -> String {
         match self {
-            Ask::Check(check) => check.name.as_ref().map_or(check.query.as_str(), |name| name.as_str()),
-            Ask::Compare(comparison) => comparison.name.as_str(),
+            Ask::Check(check) => check.name.as_ref().map_or(check.query.as_str(), |name| name.as_str()).to_owned(),
+            Ask::Compare(comparison) => format!("{COMPARED}{}", comparison.name),
         }
     }
 }
@@ -131,7 +132,7 @@ where
                         settled.add(format!("{UNSOUND}{key}: saw {seen}, wanted {wanted}"));
                     }
                     settled.add(key);
-                    let (check, component) = (ask.name().to_owned(), part.database.name.to_string());
+                    let (check, component) = (ask.name(), part.database.name.to_string());
                     cx.saw(world.now(), Evidence::Checked { check, component, seen, wanted, passed });
                 }
             }

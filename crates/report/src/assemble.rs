@@ -16,6 +16,7 @@ use crate::record::{
     AcceptedRisk, CheckMade, Decision, Fencing, InFlight, Integrity, LagFigure, LedgerProof, Objective, Occasion, Phase, ProbeTrack, Report, Stretch, Summary,
     Verdict, Wait,
 };
+use crate::restores::restores;
 use crate::results;
 use crate::scan::Scan;
 use crate::subjects::{service_targets, subjects};
@@ -23,6 +24,9 @@ use crate::timeline::{risk_in_words, timeline};
 
 /// The version of the record's format.
 const FORMAT: u32 = 1;
+
+/// How a comparison with the source is told from a check of the same name.
+pub const COMPARED: &str = "compare ";
 
 /// A run that is over, and what is known about it.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +111,7 @@ pub fn assemble(plan: &Plan, closing: &Closing<'_>) -> Report {
         lag: lag(&scan),
         checks,
         backups: backups(&scan),
+        restores: restores(&scan),
         unprotected: findings::unprotected(plan, &scan),
         calls: calls(&scan, failed_region),
         awaited: awaited(&scan, closing.closed_at),
@@ -301,7 +306,11 @@ fn checks(plan: &Plan, scan: &Scan<'_>) -> Vec<CheckMade> {
     let databases: BTreeMap<&str, &Database> = plan.databases.iter().map(|database| (database.name.as_str(), database)).collect();
     let of_data = |component: &str, check: &str| {
         let named = |sql: &SqlCheck| sql.name.as_ref().map_or(sql.query == check, |name| *name == *check);
-        databases.get(component).is_some_and(|database| database.checks.iter().chain(&database.reconciliation).any(named))
+        let is_compared = |database: &Database| {
+            let compared = check.strip_prefix(COMPARED);
+            database.restore_test.iter().flat_map(|test| &test.compare).any(|comparison| compared == Some(comparison.name.as_str()))
+        };
+        databases.get(component).is_some_and(|database| database.checks.iter().chain(&database.reconciliation).any(named) || is_compared(database))
     };
     let mut made: Vec<CheckMade> = Vec::new();
     let mut index: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();

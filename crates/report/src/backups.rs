@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Issue, Report, Severity, Verdict};
+use crate::restores::proves;
 use crate::scan::Scan;
 use crate::schema::{DurationText, TimestampText};
 use crate::text::span;
@@ -148,9 +149,9 @@ fn by_day(others: usize) -> String {
     if others == 0 { String::new() } else { format!("; to be looked at by day: {others}") }
 }
 
-/// Whether a flow recovers anything, so that RTO and RPO are asked of it. Making and verifying backups does not.
+/// Whether a flow recovers anything, so that RTO and RPO are asked of it. Making, verifying and proving backups does not.
 pub(crate) fn recovers(flow: &str) -> bool {
-    flow != Flow::Backup.as_str()
+    flow != Flow::Backup.as_str() && !proves(flow)
 }
 
 impl Report {
@@ -161,6 +162,9 @@ impl Report {
 
     /// The verdict on the backups, of a run that recovers nothing.
     pub(crate) fn verdict_on_backups(&self) -> (Verdict, String) {
+        if self.proves() {
+            return self.verdict_on_restores();
+        }
         self.backups.as_ref().map_or_else(|| (Verdict::Unknown, "The backups were not verified: nothing is known of them".to_owned()), Backups::verdict)
     }
 

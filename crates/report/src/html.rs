@@ -21,6 +21,7 @@ impl Report {
             self.results(&mut page);
         }
         sections::backups(self, &mut page);
+        sections::restored(self, &mut page);
         if self.recovers() {
             self.time(&mut page);
             picture::draw(self, &mut page);

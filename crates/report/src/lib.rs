@@ -18,6 +18,7 @@ mod markdown;
 mod measure;
 mod proof;
 mod record;
+mod restores;
 mod results;
 mod scan;
 mod schema;
@@ -25,10 +26,11 @@ mod subjects;
 mod text;
 mod timeline;
 
-pub use assemble::{Closing, assemble};
+pub use assemble::{COMPARED, Closing, assemble};
 pub use backups::{BackupExposure, BackupProblem, Backups};
 pub use clients::{ALL, Busy, Clients, ComponentTruth, CurveSegment, RESTORED_PPM};
 pub use record::{
     AcceptedRisk, ActionItem, Bound, Breakdown, CallGroup, Calls, CheckMade, Comparison, Decision, Dependence, Fencing, Figure, InFlight, Integrity, Issue,
     LagFigure, LedgerProof, Line, MutatingCall, Objective, Occasion, Phase, ProbeTrack, Report, Severity, Stretch, Summary, Tone, Verdict, Wait,
 };
+pub use restores::Restore;

@@ -7,6 +7,7 @@ use muster_core::Plane;
 use crate::backups::{BackupExposure, BackupProblem, EXPOSURE, NO_EXPOSURE, NO_PROBLEM, PROBLEM};
 use crate::gantt::{Axis, Kind, rate_at, rows};
 use crate::record::{Line, Report, Severity};
+use crate::restores::{NO_QUESTION, QUESTION, RESTORE, Restore};
 use crate::text::{date, exact, hours_minutes, moment, offset, share, span};
 
 /// Columns of the picture.
@@ -43,6 +44,7 @@ impl Report {
             self.targets(page);
         }
         self.backups_verified(page);
+        self.restored(page);
         page.line(format_args!("\n## Timeline\n\nUTC; T is the {}.\n", if self.recovers() { "incident" } else { "opening of the run" }));
         page.header(&["Time", "Action", "Result"]);
         for line in &self.timeline {
@@ -115,6 +117,16 @@ impl Report {
         page.table(&PROBLEM, backups.problems.iter().map(BackupProblem::row), NO_PROBLEM);
         page.line(format_args!("\n### If {} died now\n\nWhat would be lost if nothing were left but the backups outside it.\n", self.summary.primary));
         page.table(&EXPOSURE, backups.exposures.iter().map(BackupExposure::row), NO_EXPOSURE);
+    }
+
+    fn restored(&self, page: &mut Page) {
+        if self.restores.is_empty() {
+            return;
+        }
+        page.line("\n## Restore test\n");
+        page.table(&RESTORE, self.restores.iter().map(Restore::row), "");
+        page.line("\n### What was asked of the clones\n");
+        page.table(&QUESTION, self.questions(), NO_QUESTION);
     }
 
     fn where_the_time_went(&self, page: &mut Page) {

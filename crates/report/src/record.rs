@@ -10,6 +10,7 @@ pub use crate::detail::{
     AcceptedRisk, ActionItem, CallGroup, Calls, CheckMade, Decision, Dependence, Fencing, Issue, LagFigure, Line, MutatingCall, Phase, ProbeTrack, Severity,
     Stretch, Tone, Wait,
 };
+use crate::restores::Restore;
 use crate::schema::{DigestText, DurationText, RegionText, TimestampText};
 
 /// The report of one run. Its JSON is the record; spans are texts such as `4m30s`, instants RFC 3339 in UTC.
@@ -43,6 +44,9 @@ pub struct Report {
     /// What verifying the backups came to; absent where the run verified none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backups: Option<Backups>,
+    /// What a restore test restored; absent where the run was none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restores: Vec<Restore>,
     /// What is without protection now.
     pub unprotected: Vec<String>,
     /// Every call to AWS and to the world.

@@ -154,6 +154,7 @@ impl Report {
     /// The document's title.
     pub(crate) fn title(&self) -> String {
         let kind = match self.summary.occasion {
+            _ if self.proves() => "Restore Test Report",
             _ if !self.recovers() => "Backup Report",
             Occasion::Incident => "DR Incident Report",
             Occasion::Drill | Occasion::Rehearsal => "DR Test Report",

@@ -4,7 +4,7 @@
 mod sample;
 
 use muster_core::{Body, CallFault, Evidence, LagBasis, Plane, Timestamp};
-use muster_report::{Bound, Report, Verdict, assemble};
+use muster_report::{Bound, Closing, Report, Verdict, assemble};
 use sample::{at, closing, ledger, measured, plan, rehearsed, run, samples, span};
 
 /// The sample's report with another ledger.
@@ -458,8 +458,35 @@ fn a_backup_that_is_called_like_markup_stays_text() {
 }
 
 #[test]
+fn a_restore_test_says_how_long_the_restore_took_what_was_asked_and_that_the_clone_is_gone() {
+    let report = sample::restore_tested("41230", "succeeded");
+    let [restore] = report.restores.as_slice() else { panic!("{:?}", report.restores) };
+    assert_eq!((restore.component.as_str(), restore.took, restore.verdict()), ("databases.portal-db", span("28m"), Verdict::Pass));
+    assert_eq!(restore.destroyed_at.unwrap().clock_time().to_string(), "03:44:01");
+    assert!(report.met_targets() && !report.recovers() && report.objectives.is_empty());
+    for text in [report.to_markdown(), report.to_html()] {
+        for wanted in ["Restore Test Report", "Restored and sound: 1 of 1 backups, 1 of 1 questions", "compare orders", "41230, as in the source", "muster-clone-portal-db-1c9d8e7f"] {
+            assert!(text.contains(wanted), "{wanted}: {text}");
+        }
+        assert!(!text.contains("The backups were not verified"), "{text}");
+    }
+    let back: Report = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
+    assert_eq!(back.restores, report.restores);
+    assert!(!serde_json::to_string(&measured()).unwrap().contains("restores"), "absent where the run was none");
+}
+
+#[test]
+fn a_restore_whose_data_differs_or_that_was_never_made_has_not_passed() {
+    let differs = sample::restore_tested("41231", "failed");
+    assert!(!differs.met_targets() && differs.to_markdown().contains("the data is not as wanted: 1 of 1 questions failed"));
+    let (run, samples) = (sample::restore_run(), samples());
+    let never = assemble(&plan(), &Closing { outcome: "failed", ..closing(&run, &[], &samples) });
+    assert!(!never.met_targets() && never.to_markdown().contains("it is not known whether the backups restore"));
+}
+
+#[test]
 fn the_page_needs_nothing_but_itself() {
-    for report in [measured(), rehearsed(), sample::backed_up()] {
+    for report in [measured(), rehearsed(), sample::backed_up(), sample::restore_tested("41230", "succeeded")] {
         let html = report.to_html();
         for fetched in ["src=", "href=", "url(", "@import", "<script", "<link"] {
             assert!(!html.contains(fetched), "{fetched}");

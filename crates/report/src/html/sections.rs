@@ -6,6 +6,7 @@ use super::markup::Markup;
 use crate::backups::{BackupExposure, BackupProblem, EXPOSURE, NO_EXPOSURE, NO_PROBLEM, PROBLEM};
 use crate::markdown::{repeated, severity};
 use crate::record::{Report, Severity, Tone};
+use crate::restores::{NO_QUESTION, QUESTION, RESTORE, Restore};
 use crate::text::{moment, offset, span};
 
 pub(crate) fn all(report: &Report, page: &mut Markup) {
@@ -86,6 +87,17 @@ pub(crate) fn backups(report: &Report, page: &mut Markup) {
     page.rows("What is wrong with the backups", &PROBLEM, backups.problems.iter().map(BackupProblem::row), NO_PROBLEM);
     page.raw("<p>If ").text(&report.summary.primary).raw(" died now and nothing were left but the backups outside it:</p>\n");
     page.rows("What would be lost if the primary region died now", &EXPOSURE, backups.exposures.iter().map(BackupExposure::row), NO_EXPOSURE);
+    page.end_section();
+}
+
+/// What a restore test came to.
+pub(crate) fn restored(report: &Report, page: &mut Markup) {
+    if report.restores.is_empty() {
+        return;
+    }
+    page.section("restores", "Restore test");
+    page.rows("What was restored", &RESTORE, report.restores.iter().map(Restore::row), "");
+    page.rows("What was asked of the clones", &QUESTION, report.questions(), NO_QUESTION);
     page.end_section();
 }
 

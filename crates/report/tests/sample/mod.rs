@@ -438,6 +438,54 @@ pub fn backed_up() -> Report {
     assemble(&plan(), &Closing { closed_at: at("03:01:12"), started_by: "schedule", ..closing(&run, &entries, &samples) })
 }
 
+/// A restore test of the same service. `wanted`: what the source answers.
+pub fn restore_ledger(wanted: &str) -> Vec<Entry> {
+    let mut book = Book::of(&restore_run());
+    let restored = |from: &str, until: &str| Evidence::Restored {
+        component: "databases.portal-db".into(),
+        snapshot: "basecoat-portal-db-snapshots-20261120-020000-c0be236f".into(),
+        taken_at: at("02:00:04"),
+        instance: "muster-clone-portal-db-1c9d8e7f".into(),
+        from: at(from),
+        until: at(until),
+        rto: span("30m"),
+    };
+    let checked = |check: &str, seen: &str, wanted: &str| Evidence::Checked {
+        check: check.into(),
+        component: "portal-db".into(),
+        seen: seen.into(),
+        wanted: wanted.into(),
+        passed: wanted.starts_with(seen),
+    };
+    // An attempt that was made again is told once.
+    book.begin("03:10:00", "RestoreClone", "restore-clone").saw("03:10:01", restored("03:00:10", "03:10:00")).end("03:10:01.100", "done", "restored");
+    book.begin("03:40:00", "RestoreClone", "restore-clone").saw("03:40:01", restored("03:12:00", "03:40:00")).end("03:40:01.100", "done", "restored");
+    book.begin("03:40:02", "VerifyClone", "verify-clone")
+        .saw("03:40:03", checked("compare orders", "41230", &format!("{wanted}, as in the source")))
+        .end("03:40:03.100", "done", "asked");
+    book.begin("03:44:00", "DestroyClone", "destroy-clone")
+        .saw("03:44:01", Evidence::CloneDestroyed { component: "databases.portal-db".into(), instance: "muster-clone-portal-db-1c9d8e7f".into() })
+        .end("03:44:01.100", "done", "removed");
+    book.entries
+}
+
+pub fn restore_run() -> Run {
+    Run { id: RunId("basecoat-portal.restore-test.7".into()), flow: "restore-test".into(), lane: Lane::Prove, opened_at: at("03:00:00"), ..run() }
+}
+
+/// Its report, with what the plan compares.
+pub fn restore_tested(wanted: &str, outcome: &'static str) -> Report {
+    let mut plan = plan();
+    plan.databases[0].restore_test = Some(muster_plan::RestoreTest {
+        subnet_group: "isolated".into(),
+        security_groups: vec!["sg-clone".into()],
+        instance_class: None,
+        compare: vec![muster_plan::Comparison { name: "orders".parse().unwrap(), query: "select count(*) from orders where at < '{takenAt}'".into() }],
+    });
+    let (run, entries, samples) = (restore_run(), restore_ledger(wanted), samples());
+    assemble(&plan, &Closing { outcome, closed_at: at("03:44:10"), started_by: "schedule", ..closing(&run, &entries, &samples) })
+}
+
 pub fn rehearsed() -> Report {
     measured().with_clients(clients())
 }

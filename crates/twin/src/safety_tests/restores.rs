@@ -168,7 +168,7 @@ fn the_newest_copy_is_restored_asked_compared_and_nothing_is_left_of_it() {
         assert_eq!((component.as_str(), snapshot.as_str(), rto), ("databases.main", "rds-of-last-night", Duration::from_mins(30)));
         assert!(Duration::from_mins(5) < took && took < HOUR.times(3) && *taken_at < twin.now().before(HOUR.times(2)), "{took} {taken_at}");
         let checked: Vec<&str> = evidence.iter().filter_map(|seen| if let Evidence::Checked { check, passed: true, .. } = seen { Some(&**check) } else { None }).collect();
-        assert_eq!(checked, ["is-primary", "orphaned-decisions", "sequences", "decisions", "decisions-checksum"], "the pooler is none of the clone's");
+        assert_eq!(checked, ["is-primary", "orphaned-decisions", "sequences", "compare decisions", "compare decisions-checksum"], "the pooler is none of the clone's");
         assert_eq!(evidence.iter().filter(|seen| matches!(seen, Evidence::CloneDestroyed { component, .. } if component == "databases.main")).count(), 1);
         assert_eq!(violations(&twin), None);
     });
@@ -200,7 +200,7 @@ fn data_that_is_not_the_sources_is_told_and_holds_nobody() {
         let verified = muster.until_done("verify-clone").await.unwrap();
         assert_eq!(verified.verdict.as_deref(), Some("unsound"));
         assert!(verified.detail.contains("databases.main/compare/decisions: saw") && verified.detail.contains("as in the source"), "{}", verified.detail);
-        let failed = |seen: &Evidence| matches!(seen, Evidence::Checked { check, passed: false, .. } if check.starts_with("decisions"));
+        let failed = |seen: &Evidence| matches!(seen, Evidence::Checked { check, passed: false, .. } if check.starts_with("compare decisions"));
         assert_eq!(muster.evidence().iter().filter(|seen| failed(seen)).count(), 2);
     });
 }
