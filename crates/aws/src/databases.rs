@@ -159,7 +159,7 @@ const BROKEN: [&str; 15] = [
     "storage-full",
 ];
 
-fn status_of(status: &str) -> DatabaseStatus {
+pub(crate) fn status_of(status: &str) -> DatabaseStatus {
     let known = |list: &[&'static str]| list.iter().find(|known| **known == status).copied();
     match status {
         // By the guide, the instance "is fully operational" or "remains available" in the latter two, which can last for a

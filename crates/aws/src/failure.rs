@@ -129,7 +129,16 @@ fn by_code(code: &str) -> Option<CallFault> {
         | "DBClusterNotFound"
         | "DBClusterSnapshotNotFound"
         | "DBInstanceAutomatedBackupNotFound"
+        | "DBProxyEndpointNotFound"
+        | "DBProxyNotFound"
+        | "DBProxyTargetGroupNotFound"
+        | "DBShardGroupNotFound"
         | "DBSnapshotNotFound"
+        | "DBSnapshotTenantDatabaseNotFound"
+        | "DBSubnetGroupNotFound"
+        | "BlueGreenDeploymentNotFound"
+        | "IntegrationNotFound"
+        | "TenantDatabaseNotFound"
         | "ReservedCacheNodeNotFound"
         | "ServerlessCacheNotFound"
         | "ServerlessCacheSnapshotNotFound"
@@ -162,14 +171,20 @@ const REJECTED: &[&str] = &[
     // RDS
     "DBClusterSnapshotAlreadyExists",
     "DBInstanceAlreadyExists",
+    "DBInstanceAutomatedBackupQuotaExceeded",
     "DBSnapshotAlreadyExists",
+    "DBSubnetGroupDoesNotCoverEnoughAZs",
     "DBUpgradeDependencyFailure",
+    "InstanceQuotaExceeded",
     "InsufficientDBInstanceCapacity",
+    "InvalidDBClusterEndpointState",
     "InvalidDBClusterSnapshotState",
     "InvalidDBClusterState",
     "InvalidDBInstanceState",
     "InvalidDBSecurityGroupState",
     "InvalidDBSnapshotState",
+    "InvalidRestore",
+    "InvalidSubnet",
     "InvalidVPCNetworkState",
     "KMSKeyNotAccessible",
     "NetworkTypeNotSupported",

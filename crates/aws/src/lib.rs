@@ -12,6 +12,7 @@ mod caches;
 mod call;
 mod channels;
 mod clients;
+mod clones;
 mod databases;
 mod dns;
 #[cfg(test)]

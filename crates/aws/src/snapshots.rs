@@ -8,6 +8,8 @@ mod exports;
 mod instances;
 mod recoverability;
 
+pub(crate) use instances::{port_tags, sdk_tags};
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -92,22 +94,25 @@ where
 impl<X> Aws<X> {
     /// The ARN of the snapshot that is copied: another region knows no bare name. Source: API reference of RDS, CopyDBSnapshot.
     fn original(&self, copy: &SnapshotCopy<'_>, resource: &str) -> Result<String, Failed> {
-        let (partition, account) = self.settings().partition_and_account().ok_or_else(|| {
-            let prefix = &self.settings().flow_arn_prefix;
-            Failed::new(
-                CallFault::Rejected,
-                format!("the state machines' prefix, MUSTER_FLOW_ARN_PREFIX, is `{prefix}`, which tells no account: an ARN of the original cannot be made"),
-            )
-        })?;
+        let arn = self.snapshot_arn(&copy.from.region, resource, copy.name)?;
         // "You must specify this parameter when you copy an encrypted DB snapshot from another Region", "[it] applies only to GovCloud (US) Regions":
         // the documentation of `PreSignedUrl`, which the SDK does not make.
-        if partition == "aws-us-gov" && copy.from.region != copy.to.region && copy.kms_key.is_some() {
+        if arn.starts_with("arn:aws-us-gov:") && copy.from.region != copy.to.region && copy.kms_key.is_some() {
             return Err(Failed::new(
                 CallFault::Rejected,
                 "between the regions of GovCloud an encrypted copy needs a presigned URL, which Muster does not make",
             ));
         }
-        Ok(format!("arn:{partition}:rds:{}:{account}:{resource}:{}", copy.from.region, copy.name))
+        Ok(arn)
+    }
+
+    /// The ARN of a snapshot of the service's own account. `resource`: `snapshot` of an instance, `cluster-snapshot` of a cluster.
+    pub(crate) fn snapshot_arn(&self, region: &Region, resource: &str, name: &str) -> Result<String, Failed> {
+        let (partition, account) = self.settings().partition_and_account().ok_or_else(|| {
+            let prefix = &self.settings().flow_arn_prefix;
+            Failed::new(CallFault::Rejected, format!("the state machines' prefix, MUSTER_FLOW_ARN_PREFIX, is `{prefix}`, which tells no account: a snapshot's ARN cannot be made"))
+        })?;
+        Ok(format!("arn:{partition}:rds:{region}:{account}:{resource}:{name}"))
     }
 }
 
@@ -128,7 +133,7 @@ fn no_bucket(bucket: &str) -> Failed {
 }
 
 /// What became of a request for a snapshot, where one of these codes says that the name is taken.
-fn requested<T>(answer: Result<T, Failed>, taken: &str) -> Result<Requested, Failed> {
+pub(crate) fn requested<T>(answer: Result<T, Failed>, taken: &str) -> Result<Requested, Failed> {
     match answer {
         Ok(_) => Ok(Requested::Started),
         Err(failed) if failed.code.strip_suffix("Fault").unwrap_or(&failed.code) == taken => Ok(Requested::NameTaken),

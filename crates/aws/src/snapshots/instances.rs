@@ -76,10 +76,10 @@ fn described(snapshot: &DbSnapshot, now: Timestamp) -> Result<Option<Snapshot>, 
     }))
 }
 
-pub(super) fn sdk_tags(tags: &BTreeMap<Arc<str>, Arc<str>>) -> Vec<Tag> {
+pub(crate) fn sdk_tags(tags: &BTreeMap<Arc<str>, Arc<str>>) -> Vec<Tag> {
     tags.iter().map(|(name, value)| Tag::builder().key(&**name).value(&**value).build()).collect()
 }
 
-pub(super) fn port_tags(tags: &[Tag]) -> BTreeMap<Arc<str>, Arc<str>> {
+pub(crate) fn port_tags(tags: &[Tag]) -> BTreeMap<Arc<str>, Arc<str>> {
     tags.iter().filter_map(|tag| Some((tag.key()?.into(), tag.value().unwrap_or_default().into()))).collect()
 }
