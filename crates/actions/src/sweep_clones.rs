@@ -10,9 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use muster_core::ports::{CLONE_TAG, CloneState, CloneStatus, Clones, LEASE_TAG, LaneState, Plans, RunRegistry, Snapshots, StartedPlan};
-use muster_core::{
-    Action, ActionError, CallFault, Clock, Conduct, Evidence, Finding, Journaled, Lane, Progress, Region, Run, RunId, Timestamp, Waits,
-};
+use muster_core::{Action, ActionError, CallFault, Clock, Conduct, Evidence, Finding, Journaled, Lane, Progress, Region, Run, RunId, Timestamp, Waits};
 use muster_plan::{DatabaseKind, Flow, PartReference, Plan};
 use serde::Deserialize;
 

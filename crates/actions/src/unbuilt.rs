@@ -2,8 +2,8 @@
 //! anything is touched. Never found out in the middle.
 
 use muster_plan::{
-    BackgroundWorkload, BackupMethod, Cache, CacheCheck, CacheKind, CacheStandby, Check, Compute, Configuration, CustomStep, Database, DatabaseKind, DatabaseStandby,
-    Engine, HttpCheck, LagSource, PartReference, Plan, Reference, RegionRole, Source, TrafficMethod, TrafficRecord,
+    BackgroundWorkload, BackupMethod, Cache, CacheCheck, CacheKind, CacheStandby, Check, Compute, Configuration, CustomStep, Database, DatabaseKind,
+    DatabaseStandby, Engine, HttpCheck, LagSource, PartReference, Plan, Reference, RegionRole, Source, TrafficMethod, TrafficRecord,
 };
 
 /// The flows that exist, by name.

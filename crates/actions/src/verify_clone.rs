@@ -122,7 +122,9 @@ where
                 (Ask::Compare(_), Err(error)) => Err(error.clone()),
             };
             match answer {
-                Err(error) if error.fault.is_transient() && cx.elapsed() <= PATIENCE => batch.pending(format!("{}: {}", part.of.0, ask.name()), "no answer yet"),
+                Err(error) if error.fault.is_transient() && cx.elapsed() <= PATIENCE => {
+                    batch.pending(format!("{}: {}", part.of.0, ask.name()), "no answer yet")
+                }
                 Err(error) => batch.call_failed(format!("{}: {}", part.of.0, ask.name()), error),
                 Ok(judged) if !judged.passed && matches!(ask, Ask::Check(_)) && cx.elapsed() <= verify_data::PATIENCE => {
                     batch.pending(format!("{}: {}", part.of.0, ask.name()), "not as wanted yet");

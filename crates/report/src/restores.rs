@@ -123,7 +123,9 @@ impl Report {
         match self.restores.len() {
             0 => (Verdict::Fail, "Nothing was restored: it is not known whether the backups restore".to_owned()),
             _ if passed < made => (Verdict::Fail, format!("Restored, and the data is not as wanted: {} of {made} questions failed{slow}", made - passed)),
-            _ if made == 0 || !is_whole => (Verdict::Unknown, format!("Restored, and not everything was asked or cleaned up: {passed} of {made} questions passed{slow}")),
+            _ if made == 0 || !is_whole => {
+                (Verdict::Unknown, format!("Restored, and not everything was asked or cleaned up: {passed} of {made} questions passed{slow}"))
+            }
             restored => (Verdict::Pass, format!("Restored and sound: {restored} of {restored} backups, {made} of {made} questions{slow}")),
         }
     }

@@ -465,7 +465,13 @@ fn a_restore_test_says_how_long_the_restore_took_what_was_asked_and_that_the_clo
     assert_eq!(restore.destroyed_at.unwrap().clock_time().to_string(), "03:44:01");
     assert!(report.met_targets() && !report.recovers() && report.objectives.is_empty());
     for text in [report.to_markdown(), report.to_html()] {
-        for wanted in ["Restore Test Report", "Restored and sound: 1 of 1 backups, 1 of 1 questions", "compare orders", "41230, as in the source", "muster-clone-portal-db-1c9d8e7f"] {
+        for wanted in [
+            "Restore Test Report",
+            "Restored and sound: 1 of 1 backups, 1 of 1 questions",
+            "compare orders",
+            "41230, as in the source",
+            "muster-clone-portal-db-1c9d8e7f",
+        ] {
             assert!(text.contains(wanted), "{wanted}: {text}");
         }
         assert!(!text.contains("The backups were not verified"), "{text}");

@@ -114,7 +114,11 @@ impl Estate {
         let Some(database) = self.plan.databases.iter().position(|database| *database.primary == *snapshot.source.name) else {
             return Err((CallFault::NotFound, format!("DBSnapshotNotFound: {} is of nothing in the plan", order.snapshot)));
         };
-        let takes = if self.clones.strikes(now, CloneFault::RestoresHang) { Duration::from_hours(10_000) } else { self.durations.of(&RESTORE, order.name, "restore", self.clones.made) };
+        let takes = if self.clones.strikes(now, CloneFault::RestoresHang) {
+            Duration::from_hours(10_000)
+        } else {
+            self.durations.of(&RESTORE, order.name, "restore", self.clones.made)
+        };
         let restored = Restored {
             database,
             taken_at: snapshot.taken_at,

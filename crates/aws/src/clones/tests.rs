@@ -85,7 +85,8 @@ async fn what_is_not_called_a_clone_is_neither_made_nor_deleted() {
 
 #[tokio::test]
 async fn a_clone_is_deleted_with_all_that_it_has() {
-    let (aws, wire) = estate([xml("DeleteDBInstance", &instance(NAME, "deleting", &[], "")), xml_error(404, "DBInstanceNotFound"), xml_error(400, "InvalidDBInstanceState")]);
+    let (aws, wire) =
+        estate([xml("DeleteDBInstance", &instance(NAME, "deleting", &[], "")), xml_error(404, "DBInstanceNotFound"), xml_error(400, "InvalidDBInstanceState")]);
     aws.delete_clone(&west(), NAME).await.unwrap();
     let sent = form(&calls(&wire)[0]);
     assert_eq!((sent["DBInstanceIdentifier"].as_str(), sent["SkipFinalSnapshot"].as_str(), sent["DeleteAutomatedBackups"].as_str()), (NAME, "true", "true"));
@@ -123,7 +124,11 @@ async fn only_what_bears_the_tag_is_listed_on_every_page_and_with_what_it_does()
 
 #[tokio::test]
 async fn a_snapshot_is_marked_and_unmarked_by_its_arn() {
-    let (aws, wire) = estate([Some(answer(200, "<AddTagsToResourceResponse/>")), Some(answer(200, "<RemoveTagsFromResourceResponse/>")), xml_error(404, "DBSnapshotNotFound")]);
+    let (aws, wire) = estate([
+        Some(answer(200, "<AddTagsToResourceResponse/>")),
+        Some(answer(200, "<RemoveTagsFromResourceResponse/>")),
+        xml_error(404, "DBSnapshotNotFound"),
+    ]);
     aws.mark_snapshot(&west(), "rds-daily-1", "muster:used-by", "kaireon.restore-test.7").await.unwrap();
     aws.unmark_snapshot(&west(), "rds-daily-1", "muster:used-by").await.unwrap();
     let (marked, unmarked) = (form(&calls(&wire)[0]), form(&calls(&wire)[1]));

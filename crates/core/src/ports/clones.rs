@@ -100,7 +100,8 @@ mod tests {
             tags: tags.iter().map(|tag| (Arc::from(*tag), Arc::from("x"))).collect(),
         };
         assert!(state("muster-clone-main-c0be236f", &[CLONE_TAG, LEASE_TAG]).is_clone());
-        for (name, tags) in [("kaireon-prod", &[CLONE_TAG, LEASE_TAG][..]), ("muster-clone-main", &[CLONE_TAG]), ("muster-clone-main", &[LEASE_TAG]), ("", &[])] {
+        for (name, tags) in [("kaireon-prod", &[CLONE_TAG, LEASE_TAG][..]), ("muster-clone-main", &[CLONE_TAG]), ("muster-clone-main", &[LEASE_TAG]), ("", &[])]
+        {
             assert!(!state(name, tags).is_clone(), "{name} {tags:?}");
         }
     }

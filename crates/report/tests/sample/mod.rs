@@ -460,9 +460,11 @@ pub fn restore_ledger(wanted: &str) -> Vec<Entry> {
     // An attempt that was made again is told once.
     book.begin("03:10:00", "RestoreClone", "restore-clone").saw("03:10:01", restored("03:00:10", "03:10:00")).end("03:10:01.100", "done", "restored");
     book.begin("03:40:00", "RestoreClone", "restore-clone").saw("03:40:01", restored("03:12:00", "03:40:00")).end("03:40:01.100", "done", "restored");
-    book.begin("03:40:02", "VerifyClone", "verify-clone")
-        .saw("03:40:03", checked("compare orders", "41230", &format!("{wanted}, as in the source")))
-        .end("03:40:03.100", "done", "asked");
+    book.begin("03:40:02", "VerifyClone", "verify-clone").saw("03:40:03", checked("compare orders", "41230", &format!("{wanted}, as in the source"))).end(
+        "03:40:03.100",
+        "done",
+        "asked",
+    );
     book.begin("03:44:00", "DestroyClone", "destroy-clone")
         .saw("03:44:01", Evidence::CloneDestroyed { component: "databases.portal-db".into(), instance: "muster-clone-portal-db-1c9d8e7f".into() })
         .end("03:44:01.100", "done", "removed");

@@ -1,8 +1,6 @@
 //! Restore tests on the twin: single actions, each fault by itself, and what is left of a run that dies.
 
-use muster_actions::{
-    DESTROY_CLONE, RESTORE_CLONE, SWEEP_CLONES, USED_BY_TAG, VERIFY_CLONE, destroy_clone, restore_clone, sweep_clones, verify_clone,
-};
+use muster_actions::{DESTROY_CLONE, RESTORE_CLONE, SWEEP_CLONES, USED_BY_TAG, VERIFY_CLONE, destroy_clone, restore_clone, sweep_clones, verify_clone};
 use muster_core::ports::{CLONE_TAG, LEASE_TAG, SnapshotPlace, SnapshotSource, SourceKind};
 use muster_core::{CallFault, RunId, run_action, run_alone};
 use muster_plan::Plan;
@@ -167,8 +165,13 @@ fn the_newest_copy_is_restored_asked_compared_and_nothing_is_left_of_it() {
         let (component, snapshot, taken_at, took, rto) = restored.unwrap();
         assert_eq!((component.as_str(), snapshot.as_str(), rto), ("databases.main", "rds-of-last-night", Duration::from_mins(30)));
         assert!(Duration::from_mins(5) < took && took < HOUR.times(3) && *taken_at < twin.now().before(HOUR.times(2)), "{took} {taken_at}");
-        let checked: Vec<&str> = evidence.iter().filter_map(|seen| if let Evidence::Checked { check, passed: true, .. } = seen { Some(&**check) } else { None }).collect();
-        assert_eq!(checked, ["is-primary", "orphaned-decisions", "sequences", "compare decisions", "compare decisions-checksum"], "the pooler is none of the clone's");
+        let checked: Vec<&str> =
+            evidence.iter().filter_map(|seen| if let Evidence::Checked { check, passed: true, .. } = seen { Some(&**check) } else { None }).collect();
+        assert_eq!(
+            checked,
+            ["is-primary", "orphaned-decisions", "sequences", "compare decisions", "compare decisions-checksum"],
+            "the pooler is none of the clone's"
+        );
         assert_eq!(evidence.iter().filter(|seen| matches!(seen, Evidence::CloneDestroyed { component, .. } if component == "databases.main")).count(), 1);
         assert_eq!(violations(&twin), None);
     });
@@ -295,9 +298,12 @@ fn the_sweep_lets_be_whatever_is_no_clone_and_a_mark_that_is_anothers() {
     on(&kaireon(), &quiet(), |twin| async move {
         let muster = Prove::of(&twin).await;
         let over = twin.now().before(HOUR).to_string();
-        let tags = |names: &[&str]| names.iter().map(|name| (Arc::from(*name), if *name == LEASE_TAG { over.as_str().into() } else { Arc::from("kaireon") })).collect();
+        let tags = |names: &[&str]| {
+            names.iter().map(|name| (Arc::from(*name), if *name == LEASE_TAG { over.as_str().into() } else { Arc::from("kaireon") })).collect()
+        };
         let there = |tags| Restored { database: 0, taken_at: twin.now(), ready_at: twin.now(), fails: false, lost: 0, gone_at: None, tags };
-        let others = [("kaireon-prod-copy", &[CLONE_TAG, LEASE_TAG, "muster:service"][..]), ("muster-clone-untagged", &[LEASE_TAG]), ("muster-clone-of-others", &[])];
+        let others =
+            [("kaireon-prod-copy", &[CLONE_TAG, LEASE_TAG, "muster:service"][..]), ("muster-clone-untagged", &[LEASE_TAG]), ("muster-clone-of-others", &[])];
         for (name, names) in others {
             twin.look(|estate| estate.clones.there.insert((region("us-west-2"), name.into()), there(tags(names))));
         }
@@ -329,7 +335,11 @@ fn a_clone_of_another_run_is_not_this_ones_to_destroy() {
         let muster = Prove::of(&twin).await;
         muster.until_done("restore-clone").await.unwrap();
         let clone = twin.look(|estate| estate.clones.there.values().next().unwrap().clone());
-        let tags = clone.tags.iter().map(|(tag, value)| (tag.clone(), if &**tag == CLONE_TAG { Arc::from("kaireon.restore-test.2") } else { value.clone() })).collect();
+        let tags = clone
+            .tags
+            .iter()
+            .map(|(tag, value)| (tag.clone(), if &**tag == CLONE_TAG { Arc::from("kaireon.restore-test.2") } else { value.clone() }))
+            .collect();
         twin.look(|estate| estate.clones.there.insert((region("us-west-2"), "muster-clone-main-of-another".into()), Restored { tags, ..clone }));
         muster.until_done("destroy-clone").await.unwrap();
         assert_eq!(muster.clones(), ["muster-clone-main-of-another"]);
@@ -376,7 +386,8 @@ fn what_goes_on_growing_differs_unless_it_is_asked_up_to_the_snapshot() {
 #[test]
 fn whichever_call_fails_or_kills_its_function_the_next_one_goes_on() {
     let fails = |fault, applied| Fault::Call { fault, applied, times: 1 };
-    let changed = [fails(CallFault::TimedOut, true), fails(CallFault::TimedOut, false), fails(CallFault::Unavailable, true), fails(CallFault::Throttled, false)];
+    let changed =
+        [fails(CallFault::TimedOut, true), fails(CallFault::TimedOut, false), fails(CallFault::Unavailable, true), fails(CallFault::Throttled, false)];
     let dies = [Fault::CrashBefore, Fault::CrashAfter];
     let mut cases: Vec<(Matching, u64, Fault)> = Vec::new();
     for nth in 1..=4 {
