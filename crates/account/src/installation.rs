@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use muster_core::Region;
+use muster_plan::Flow;
 
 use crate::{Account, Failed, failed};
 
@@ -26,6 +27,8 @@ pub struct Installation {
 pub struct BackupSchedules {
     /// The ARN of the state machine `backup`.
     pub state_machine: String,
+    /// The ARN of the state machine `restore-test`; `None` where the stack has none.
+    pub restore_tests: Option<String>,
     /// The group that they are in.
     pub group: String,
     /// The ARN of the role that starts the state machine.
@@ -35,12 +38,22 @@ pub struct BackupSchedules {
 }
 
 impl BackupSchedules {
+    /// The ARN of the state machine that a flow's entries start; `None` where the stack has none.
+    pub fn machine(&self, flow: Flow) -> Option<&str> {
+        match flow {
+            Flow::Backup => Some(&self.state_machine),
+            Flow::RestoreTest => self.restore_tests.as_deref(),
+            _ => None,
+        }
+    }
+
     /// # Errors
     /// The name of the first output that is missing.
     fn of_outputs(outputs: &BTreeMap<&str, &str>) -> Result<Self, &'static str> {
         let output = |name: &'static str| outputs.get(name).map(|value| (*value).to_owned()).ok_or(name);
         Ok(BackupSchedules {
             state_machine: output("BackupStateMachineArn")?,
+            restore_tests: output("RestoreTestStateMachineArn").ok(),
             group: output("BackupScheduleGroup")?,
             role: output("BackupScheduleRoleArn")?,
             dead_letters: output("BackupDeadLetterQueueArn")?,
@@ -88,8 +101,14 @@ mod tests {
     fn schedules_need_all_four_outputs_and_the_first_that_is_missing_is_named() {
         let all =
             [("BackupStateMachineArn", "machine"), ("BackupScheduleGroup", "group"), ("BackupScheduleRoleArn", "role"), ("BackupDeadLetterQueueArn", "queue")];
-        let known = BackupSchedules { state_machine: "machine".into(), group: "group".into(), role: "role".into(), dead_letters: "queue".into() };
+        let known =
+            BackupSchedules { state_machine: "machine".into(), restore_tests: None, group: "group".into(), role: "role".into(), dead_letters: "queue".into() };
         assert_eq!(BackupSchedules::of_outputs(&all.into()), Ok(known));
+        let proving = BackupSchedules::of_outputs(&all.into_iter().chain([("RestoreTestStateMachineArn", "prover")]).collect()).unwrap();
+        assert_eq!(
+            (proving.machine(Flow::RestoreTest), proving.machine(Flow::Backup), proving.machine(Flow::Failback)),
+            (Some("prover"), Some("machine"), None)
+        );
         for (missing, _) in all {
             let outputs = all.into_iter().filter(|(name, _)| *name != missing).collect();
             assert_eq!(BackupSchedules::of_outputs(&outputs), Err(missing));

@@ -89,7 +89,7 @@ pub async fn apply_schedules(account: &Account, region: &Region, stack: &BackupS
                     .schedule_expression_timezone(TIMEZONE)
                     .flexible_time_window(on_time()?)
                     .state(ScheduleState::Enabled)
-                    .target(target(stack, &entry.input)?);
+                    .target(target(stack, entry)?);
                 create.send().await.map(drop).map_err(failed("scheduler:CreateSchedule"))?;
             }
             ScheduleChange::Update(entry, _) => {
@@ -103,7 +103,7 @@ pub async fn apply_schedules(account: &Account, region: &Region, stack: &BackupS
                     .schedule_expression_timezone(TIMEZONE)
                     .flexible_time_window(on_time()?)
                     .state(ScheduleState::Enabled)
-                    .target(target(stack, &entry.input)?);
+                    .target(target(stack, entry)?);
                 update.send().await.map(drop).map_err(failed("scheduler:UpdateSchedule"))?;
             }
             ScheduleChange::Delete { name, .. } => {
@@ -121,14 +121,14 @@ fn on_time() -> Result<FlexibleTimeWindow, Failed> {
     FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build().map_err(|error| unbuilt(&error))
 }
 
-fn target(stack: &BackupSchedules, input: &ScheduleInput) -> Result<Target, Failed> {
+fn target(stack: &BackupSchedules, entry: &ScheduleEntry) -> Result<Target, Failed> {
     let retry = RetryPolicy::builder().maximum_event_age_in_seconds(OLDEST_SECONDS).maximum_retry_attempts(MOST_ATTEMPTS).build();
     let target = Target::builder()
-        .arn(&stack.state_machine)
+        .arn(stack.machine(entry.flow).unwrap_or_default())
         .role_arn(&stack.role)
         .dead_letter_config(DeadLetterConfig::builder().arn(&stack.dead_letters).build())
         .retry_policy(retry)
-        .input(json(input)?);
+        .input(json(&entry.input)?);
     target.build().map_err(|error| unbuilt(&error))
 }
 
@@ -141,7 +141,9 @@ fn unbuilt(error: &dyn std::error::Error) -> Failed {
 }
 
 fn compare(existing: &BTreeMap<String, GetScheduleOutput>, stack: &BackupSchedules, service: &Name, entries: &[ScheduleEntry]) -> Vec<ScheduleChange> {
-    let wanted: BTreeMap<&str, &ScheduleEntry> = entries.iter().map(|entry| (entry.name.as_str(), entry)).collect();
+    // What the stack has no state machine for cannot be started: push says so.
+    let startable = entries.iter().filter(|entry| stack.machine(entry.flow).is_some());
+    let wanted: BTreeMap<&str, &ScheduleEntry> = startable.map(|entry| (entry.name.as_str(), entry)).collect();
     let made = wanted.iter().filter_map(|(name, entry)| match existing.get(*name) {
         None => Some(ScheduleChange::Create((*entry).clone())),
         Some(schedule) => {
@@ -180,7 +182,7 @@ fn differences(schedule: &GetScheduleOutput, stack: &BackupSchedules, entry: &Sc
         ("flexible window", mode.to_owned(), FlexibleTimeWindowMode::Off.as_str().to_owned()),
         ("from and until", bounds, String::new()),
         ("reason", schedule.description().unwrap_or_default().to_owned(), entry.input.reason.clone()),
-        ("state machine", target.map_or("", |target| target.arn()).to_owned(), stack.state_machine.clone()),
+        ("state machine", target.map_or("", |target| target.arn()).to_owned(), stack.machine(entry.flow).unwrap_or_default().to_owned()),
         ("role", target.map_or("", |target| target.role_arn()).to_owned(), stack.role.clone()),
         (
             "dead-letter queue",

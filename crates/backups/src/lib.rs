@@ -29,6 +29,6 @@ pub use name::{snapshot_name, snapshot_stem};
 pub use point::{Place, PointStatus, RecoveryPoint};
 pub use queue::{COPIES_PER_REGION, start_now};
 pub use rules::{Destination, Line, Rules};
-pub use schedule::{ScheduleEntry, ScheduleInput, schedule_prefix, schedules};
+pub use schedule::{ScheduleEntry, ScheduleInput, restore_test_schedules, schedule_prefix, schedules};
 pub use survey::{Found, Key, KeyState, Listing, Quota, Survey, Unread};
 pub use verify::{Expectation, Exposure, Problem, Verdict, expectations, verify};

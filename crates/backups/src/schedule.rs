@@ -1,4 +1,4 @@
-//! The entries of EventBridge Scheduler that start the flow `backup`: when, under which name, with what input.
+//! The entries of EventBridge Scheduler that start the flows `backup` and `restore-test`: when, under which name, with what input.
 //!
 //! A plan's schedule says its slots; an entry fires at exactly these. Nothing depends on it: a slot whose entry did not fire is made up for by the next
 //! execution, and by the hourly one at the latest, since what is due follows from the plan, the time and what is there.
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Weekday;
 use muster_core::Duration;
-use muster_plan::{BackupMethod, Days, Name, Plan, Schedule};
+use muster_plan::{BackupMethod, DatabaseKind, Days, Flow, Name, PartReference, Plan, Schedule};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -27,11 +27,13 @@ pub struct ScheduleEntry {
     pub name: String,
     /// When it fires, in UTC: `cron(0 2 * * ? *)`, in EventBridge Scheduler's own form.
     pub expression: String,
-    /// What it starts the flow `backup` with.
+    /// The flow that it starts.
+    pub flow: Flow,
+    /// What it starts it with.
     pub input: ScheduleInput,
 }
 
-/// The input of the flow `backup`: the same that a person gives.
+/// The input of a flow: the same that a person gives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ScheduleInput {
@@ -41,6 +43,15 @@ pub struct ScheduleInput {
     pub by: String,
     /// Why.
     pub reason: String,
+    /// Of the flow `restore-test`: whose backup is restored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<PartReference>,
+}
+
+fn entry(plan: &Plan, flow: Flow, what: &str, expression: String, reason: String, parts: Vec<PartReference>) -> ScheduleEntry {
+    let name = entry_name(&plan.service, what);
+    let input = ScheduleInput { service: plan.service.clone(), by: format!("schedule {name}"), reason, parts };
+    ScheduleEntry { name, expression, flow, input }
 }
 
 /// The entries of a plan, in the order of their names: one for each backup that Muster makes by the calendar, and one each hour, at a minute that
@@ -48,11 +59,7 @@ pub struct ScheduleInput {
 ///
 /// A period such as `every 90m`, which falls on other minutes from hour to hour, takes several entries: one cron expression cannot say it.
 pub fn schedules(plan: &Plan) -> Vec<ScheduleEntry> {
-    let entry = |what: &str, expression: String, reason: String| {
-        let name = entry_name(&plan.service, what);
-        let input = ScheduleInput { service: plan.service.clone(), by: format!("schedule {name}"), reason };
-        ScheduleEntry { name, expression, input }
-    };
+    let entry = |what: &str, expression: String, reason: String| entry(plan, Flow::Backup, what, expression, reason, Vec::new());
     let mut entries = Vec::new();
     for line in Rules::of(plan).lines {
         let Some(every) = &line.every else { continue };
@@ -67,6 +74,27 @@ pub fn schedules(plan: &Plan) -> Vec<ScheduleEntry> {
         // A backup may be called `watch`.
         entries.push(entry(&format!("watch{JOINT}hourly"), format!("cron({minute} * * * ? *)"), reason));
     }
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    entries
+}
+
+/// The entries of the plan's restore tests, in the order of their names: each drill whose parts can all be restored into clones. What cannot be, such as
+/// a pg_dump, would only fail each time; whoever asks for it by hand is told so.
+pub fn restore_test_schedules(plan: &Plan) -> Vec<ScheduleEntry> {
+    let has_place = |part: &PartReference| {
+        let database = part.parts().filter(|(section, _)| *section == "databases").and_then(|(_, name)| plan.database(name));
+        database.is_some_and(|database| database.kind == DatabaseKind::RdsInstance && database.restore_test.is_some())
+    };
+    let drills = plan.drills.iter().filter(|drill| drill.flow == Flow::RestoreTest && !drill.parts.is_empty() && drill.parts.iter().all(has_place));
+    let mut entries: Vec<ScheduleEntry> = drills
+        .flat_map(|drill| {
+            // No name has an underscore: a backup and a drill may be called alike.
+            let what = |number: usize| if number == 1 { format!("drill_{}", drill.name) } else { format!("drill_{}{JOINT}{number}", drill.name) };
+            let reason = format!("{} is due: {}", drill.name, drill.every);
+            let expressions = (1..).zip(expressions(&drill.every));
+            expressions.map(move |(number, expression)| entry(plan, Flow::RestoreTest, &what(number), expression, reason.clone(), drill.parts.clone()))
+        })
+        .collect();
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     entries
 }

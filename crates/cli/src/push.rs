@@ -8,7 +8,7 @@ use muster_account::{
     put_plan, resources, schedule_changes, untagged,
 };
 use muster_actions::unbuilt;
-use muster_backups::{ScheduleEntry, schedules};
+use muster_backups::{ScheduleEntry, restore_test_schedules, schedules};
 use muster_plan::Plan;
 use serde_json::Value;
 
@@ -63,13 +63,16 @@ async fn push(arguments: &Push, plan: &Plan) -> Result<Ending, Stop> {
     let service = plan.service.as_str();
     let before = plan_in_force(&account, region, &installation.bucket, service).await.map_err(cannot_ask)?;
     let is_same = before.as_ref().is_some_and(|before| before.json == plan.canonical_json());
-    let entries = schedules(plan);
+    let entries: Vec<ScheduleEntry> = schedules(plan).into_iter().chain(restore_test_schedules(plan)).collect();
     let changes = match &installation.schedules {
         Ok(stack) => schedule_changes(&account, region, stack, &plan.service, &entries).await.map_err(cannot_ask)?,
         Err(_) => Vec::new(),
     };
     output::result(&shown(plan, before.as_ref(), &installation, &arguments.stack))?;
     output::result(&shown_schedules(&entries, &changes, installation.schedules.as_ref().err().copied(), &arguments.stack))?;
+    if let Ok(stack) = &installation.schedules {
+        output::result(&shown_unstarted(&entries, |entry| stack.machine(entry.flow).is_some(), &arguments.stack))?;
+    }
     if arguments.dry_run {
         output::result("\nNothing was changed: this was a dry run.\n")?;
         return Ok(Ending::Good);
@@ -179,6 +182,19 @@ fn shown_schedules(entries: &[ScheduleEntry], changes: &[ScheduleChange], missin
     format!("\n{}\n{}", paint(STRONG, "schedules, in UTC"), table(2, &rows))
 }
 
+/// What the stack has no state machine for.
+fn shown_unstarted(entries: &[ScheduleEntry], is_started: impl Fn(&ScheduleEntry) -> bool, stack: &str) -> String {
+    let left: Vec<&str> = entries.iter().filter(|entry| !is_started(entry)).map(|entry| entry.name.as_str()).collect();
+    match left.as_slice() {
+        [] => String::new(),
+        left => format!(
+            "\n{} not scheduled: {}; the stack {stack} has no output `RestoreTestStateMachineArn`: deploy it anew, then push again\n",
+            paint(BAD, "!"),
+            left.join(", ")
+        ),
+    }
+}
+
 fn schedule_row((style, sign): (anstyle::Style, &str), name: &str, what: String) -> Vec<Cell> {
     vec![(style, sign.to_owned()), (STRONG, name.to_owned()), (PLAIN, what)]
 }
@@ -247,6 +263,14 @@ mod tests {
             ]
         );
         assert_eq!(shown_schedules(&entries, &[], None, "muster-live"), "", "nothing to say where nothing changes");
+    }
+
+    #[test]
+    fn a_stack_without_restore_tests_is_told_to_whoever_has_drills_of_them() {
+        let plan = muster_plan::load("kaireon.yaml", include_bytes!("../../../plans/kaireon.yaml")).plan.unwrap();
+        let text = plain(&shown_unstarted(&restore_test_schedules(&plan), |_| false, "muster-live"));
+        assert!(text.contains("not scheduled: kaireon.drill_backup-restore; the stack muster-live has no output `RestoreTestStateMachineArn`"), "{text}");
+        assert_eq!(shown_unstarted(&kaireon(), |_| true, "muster-live"), "");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
-use muster_backups::schedules;
+use muster_backups::{restore_test_schedules, schedules};
 use muster_plan::Plan;
 use serde_json::{Map, Value, json};
 
@@ -97,6 +97,7 @@ impl Scheduler {
 fn stack() -> BackupSchedules {
     BackupSchedules {
         state_machine: "arn:aws:states:us-west-2:123456789012:stateMachine:muster-backup".into(),
+        restore_tests: Some("arn:aws:states:us-west-2:123456789012:stateMachine:muster-restore-test".into()),
         group: "muster-backups".into(),
         role: "arn:aws:iam::123456789012:role/muster-schedules".into(),
         dead_letters: "arn:aws:sqs:us-west-2:123456789012:muster-undelivered".into(),
@@ -128,6 +129,21 @@ async fn a_schedule_starts_the_flow_at_its_slots_in_utc_on_time() {
     assert_eq!(target["RetryPolicy"], json!({ "MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 185 }));
     let input: Value = serde_json::from_str(target["Input"].as_str().unwrap()).unwrap();
     assert_eq!(input, json!({ "service": "kaireon", "by": "schedule kaireon.rds-daily", "reason": "rds-daily is due: daily 02:00 UTC" }));
+}
+
+#[tokio::test]
+async fn a_restore_test_starts_its_own_machine_and_none_where_the_stack_has_none() {
+    let scheduler = Scheduler::default();
+    let (account, region, plan) = (scheduler.account(), "us-west-2".parse().unwrap(), kaireon());
+    let entries = restore_test_schedules(&plan);
+    let older = BackupSchedules { restore_tests: None, ..stack() };
+    assert_eq!(schedule_changes(&account, &region, &older, &plan.service, &entries).await.unwrap(), []);
+    let changes = schedule_changes(&account, &region, &stack(), &plan.service, &entries).await.unwrap();
+    apply_schedules(&account, &region, &stack(), &changes).await.unwrap();
+    let made = scheduler.schedules.lock().unwrap()["kaireon.drill_backup-restore"].clone();
+    assert_eq!(made["Target"]["Arn"], json!(stack().restore_tests));
+    assert!(made["Target"]["Input"].as_str().unwrap().contains(r#""parts":["databases.main"]"#), "{made}");
+    assert_eq!(schedule_changes(&account, &region, &stack(), &plan.service, &entries).await.unwrap(), [], "a second push changes nothing");
 }
 
 #[tokio::test]

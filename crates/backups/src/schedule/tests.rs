@@ -171,6 +171,24 @@ fn a_backup_may_be_called_as_the_watch_is() {
 }
 
 #[test]
+fn a_restore_test_that_can_be_made_has_an_entry_which_says_of_what() {
+    let mut plan = kaireon();
+    let entries = restore_test_schedules(&plan);
+    let [entry] = entries.as_slice() else { panic!("the pg_dump's has none: {entries:?}") };
+    assert_eq!((entry.name.as_str(), entry.expression.as_str(), entry.flow), ("kaireon.drill_backup-restore", "cron(0 14 ? 1,7 3#2 *)", Flow::RestoreTest));
+    assert_eq!(
+        serde_json::to_value(&entry.input).unwrap(),
+        serde_json::json!({
+            "service": "kaireon", "by": "schedule kaireon.drill_backup-restore",
+            "reason": "backup-restore is due: second Tuesday of January, July 14:00 UTC", "parts": ["databases.main"]
+        })
+    );
+    assert!(schedules(&plan).iter().all(|entry| entry.flow == Flow::Backup));
+    plan.databases[0].restore_test = None;
+    assert_eq!(restore_test_schedules(&plan), []);
+}
+
+#[test]
 fn services_watch_at_minutes_of_their_own() {
     let minutes: BTreeSet<String> = (0..60)
         .map(|number| {
