@@ -3,8 +3,7 @@
 //! Converges: what is gone is gone, what is being deleted is waited for; a mark is taken off once nothing is restored from the snapshot any more.
 //! Refuses:   nothing. Only what is a clone by its name and by its tags, and of this run, is deleted.
 //! Leaves behind on failure: clones whose lease ends, which `sweep-clones` removes then.
-//! AWS: rds:DescribeDBInstances, rds:DescribeDBSnapshots, rds:DeleteDBInstance, rds:RemoveTagsFromResource, dynamodb:GetItem, dynamodb:PutItem
-//!      (standby region).
+//! AWS: rds:DescribeDBInstances, rds:DescribeDBSnapshots, rds:DeleteDBInstance, rds:RemoveTagsFromResource, dynamodb:GetItem (standby region).
 
 use muster_core::ports::{CloneState, CloneStatus, Clones, Notes, Snapshots};
 use muster_core::{Action, ActionError, CallFault, Clock, Conduct, Context, Duration, Evidence, Finding, Progress};

@@ -4,8 +4,8 @@
 //!            snapshot is marked as used first, so that nobody prunes it.
 //! Refuses:   a part of which no good copy is there.
 //! Leaves behind on failure: clones, each with a lease in its tags; `destroy-clone` removes them, and `sweep-clones` when the run has died.
-//! AWS: rds:DescribeDBInstances, rds:DescribeDBSnapshots, rds:AddTagsToResource, rds:RestoreDBInstanceFromDBSnapshot, rds:DeleteDBInstance,
-//!      dynamodb:GetItem, dynamodb:PutItem (standby region).
+//! AWS: rds:DescribeDBInstances, rds:DescribeDBSnapshots, rds:AddTagsToResource, rds:RestoreDBInstanceFromDBSnapshot, rds:DeleteDBInstance, and, with
+//!      the key of an encrypted snapshot, kms:DescribeKey, kms:CreateGrant (standby region).
 
 use muster_backups::RecoveryPoint;
 use muster_core::ports::{CloneOrder, CloneState, CloneStatus, Clones, Notes, Requested, Snapshots};

@@ -3,8 +3,8 @@
 //! Converges: reads only; what was answered is not asked again, and what one invocation has no time for the next one goes on with.
 //! Refuses:   nothing: data that is not as wanted is what a restore test is for, and its verdict is `unsound`.
 //! Leaves behind on failure: nothing.
-//! AWS: rds:DescribeDBInstances, dynamodb:GetItem, dynamodb:PutItem, secretsmanager:GetSecretValue, and SQL inside the VPC (standby region);
-//!      rds:DescribeDBInstances (primary region).
+//! AWS: rds:DescribeDBInstances, secretsmanager:GetSecretValue, and SQL inside the VPC (standby region); rds:DescribeDBInstances, and SQL there, where
+//!      the source has no replica (primary region).
 
 use muster_core::ports::{CloneState, CloneStatus, Clones, Databases, Notes, Sql, SqlTarget};
 use muster_core::{Action, ActionError, CallError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Progress, Timestamp};
