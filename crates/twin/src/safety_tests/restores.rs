@@ -188,6 +188,7 @@ fn a_second_delivery_of_anything_changes_nothing() {
         let first = muster.call("destroy-clone", None).await.unwrap();
         muster.call("destroy-clone", None).await.unwrap();
         assert!(!first.is_done() && twin.look(|estate| estate.clones.deleted) == 1);
+        assert!(muster.mark("rds-of-last-night").is_some(), "the mark stands until the clone is gone");
         muster.until_done("destroy-clone").await.unwrap();
         muster.until_done("destroy-clone").await.unwrap();
         assert_eq!((muster.clones(), violations(&twin)), (Vec::new(), None));
