@@ -51,8 +51,8 @@ mod verify_health;
 use std::sync::Arc;
 
 use muster_core::ports::{
-    Alarms, Buckets, Caches, Channels, Clones, Control, Databases, Decisions, Dns, Executions, GlobalCaches, Http, Images, Keys, LaunchTemplates, Ledger, MetricWriter,
-    Metrics, Notes, Parameters, Plans, Quotas, Recoverability, Reports, Resolver, RunRegistry, Samples, ScalingGroups, Snapshots, Sql,
+    Alarms, Buckets, Caches, Channels, Clones, Control, Databases, Decisions, Dns, Executions, GlobalCaches, Http, Images, Keys, LaunchTemplates, Ledger,
+    MetricWriter, Metrics, Notes, Parameters, Plans, Quotas, Recoverability, Reports, Resolver, RunRegistry, Samples, ScalingGroups, Snapshots, Sql,
 };
 use muster_core::{ActionError, Clock, Failure, Journaled, Progress, run_action as invoke, run_alone as invoke_alone};
 use muster_plan::Plan;
@@ -147,6 +147,7 @@ pub async fn dispatch<'e, W: World>(
         "close-run" => Box::pin(invoke(CLOSE_RUN, invocation, event, world, close_run)).await,
         "confirm-outage" => Box::pin(invoke(CONFIRM_OUTAGE, invocation, event, world, confirm_outage)).await,
         "copy-backup" => Box::pin(invoke(COPY_BACKUP, invocation, event, world, copy_backup)).await,
+        "destroy-clone" => Box::pin(invoke(DESTROY_CLONE, invocation, event, world, destroy_clone)).await,
         "failover-cache" => Box::pin(invoke(FAILOVER_CACHE, invocation, event, world, failover_cache)).await,
         "fence-database" => Box::pin(invoke(FENCE_DATABASE, invocation, event, world, fence_database)).await,
         "fence-returned" => Box::pin(invoke_alone(FENCE_RETURNED, invocation, event, world, fence_returned)).await,
@@ -160,13 +161,16 @@ pub async fn dispatch<'e, W: World>(
         "promote-replica" => Box::pin(invoke(PROMOTE_REPLICA, invocation, event, world, promote_replica)).await,
         "prune-backups" => Box::pin(invoke(PRUNE_BACKUPS, invocation, event, world, prune_backups)).await,
         "request-decision" => Box::pin(invoke(REQUEST_DECISION, invocation, event, world, request_decision)).await,
+        "restore-clone" => Box::pin(invoke(RESTORE_CLONE, invocation, event, world, restore_clone)).await,
         "scale-compute" => Box::pin(invoke(SCALE_COMPUTE, invocation, event, world, scale_compute)).await,
         "set-kill-switch" => Box::pin(invoke_alone(SET_KILL_SWITCH, invocation, event, world, set_kill_switch)).await,
         "stand-down" => Box::pin(invoke(STAND_DOWN, invocation, event, world, stand_down)).await,
+        "sweep-clones" => Box::pin(invoke_alone(SWEEP_CLONES, invocation, event, world, sweep_clones)).await,
         "sweep-decisions" => Box::pin(invoke_alone(SWEEP_DECISIONS, invocation, event, world, sweep_decisions)).await,
         "take-backup" => Box::pin(invoke(TAKE_BACKUP, invocation, event, world, take_backup)).await,
         "update-configuration" => Box::pin(invoke(UPDATE_CONFIGURATION, invocation, event, world, update_configuration)).await,
         "verify-backups" => Box::pin(invoke(VERIFY_BACKUPS, invocation, event, world, verify_backups)).await,
+        "verify-clone" => Box::pin(invoke(VERIFY_CLONE, invocation, event, world, verify_clone)).await,
         "verify-data" => Box::pin(invoke(VERIFY_DATA, invocation, event, world, verify_data)).await,
         "verify-health" => Box::pin(invoke(VERIFY_HEALTH, invocation, event, world, verify_health)).await,
         other => Err(ActionError::Invalid(format!("there is no function `{other}`")).into()),

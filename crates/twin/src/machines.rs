@@ -17,9 +17,10 @@ use crate::world::Engine;
 const ACCOUNT: &str = "123456789012";
 
 /// The machines by the name of their flow.
-const SOURCES: [(&str, &str); 3] = [
+const SOURCES: [(&str, &str); 4] = [
     ("announce", include_str!("../../../statemachines/announce.asl.json")),
     ("backup", include_str!("../../../statemachines/backup.asl.json")),
+    ("restore-test", include_str!("../../../statemachines/restore-test.asl.json")),
     ("region-failover", include_str!("../../../statemachines/region-failover.asl.json")),
 ];
 

@@ -10,6 +10,7 @@ mod holds;
 mod probes;
 mod promotions;
 mod protection;
+mod proving;
 mod reports;
 mod restores;
 mod stand_downs;
