@@ -155,9 +155,15 @@ fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
     rest.split_once(end).unwrap_or_else(|| panic!("no `{end}` after `{start}`")).0
 }
 
+/// What runs in rehearsals only so far: the flow `restore-test`.
+const NOT_DEPLOYED: [&str; 4] = ["destroy-clone", "restore-clone", "sweep-clones", "verify-clone"];
+const MACHINE_NOT_DEPLOYED: &str = "statemachines/restore-test.asl.json";
+
 fn acted() -> Vec<Acted> {
     let dispatch = read("crates/actions/src/lib.rs");
     let arms: Vec<&str> = dispatch.lines().map(str::trim).filter(|line| line.contains("=> Box::pin(invoke")).collect();
+    assert!(NOT_DEPLOYED.iter().all(|name| arms.iter().any(|arm| between(arm, "\"", "\"") == *name)), "what is not deployed is there");
+    let arms: Vec<&str> = arms.into_iter().filter(|arm| !NOT_DEPLOYED.contains(&between(arm, "\"", "\""))).collect();
     assert!(arms.len() >= 20, "dispatch was read");
     arms.into_iter()
         .map(|arm| {
@@ -174,7 +180,9 @@ fn acted() -> Vec<Acted> {
 
 fn machine_files() -> Names {
     let entries = std::fs::read_dir(root().join("statemachines")).unwrap();
-    entries.map(|entry| format!("statemachines/{}", entry.unwrap().file_name().to_string_lossy())).collect()
+    let mut files: Names = entries.map(|entry| format!("statemachines/{}", entry.unwrap().file_name().to_string_lossy())).collect();
+    assert!(files.remove(MACHINE_NOT_DEPLOYED), "it is there");
+    files
 }
 
 /// The names between `${` and `}`.
@@ -202,7 +210,7 @@ fn a_function_has_one_name_in_all_its_spellings() {
     }
     let binaries = std::fs::read_dir(root().join("functions/src/bin")).unwrap();
     let binaries: Names = binaries.map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned()).collect();
-    assert_eq!(binaries, acted().into_iter().map(|action| action.name).collect());
+    assert_eq!(binaries, acted().into_iter().map(|action| action.name).chain(NOT_DEPLOYED.map(str::to_owned)).collect());
 }
 
 #[test]
@@ -243,6 +251,9 @@ fn what_adapters_call_is_what_actions_say() {
         called.remove(name);
     }
     called.extend(DONE_BY_AWS.map(str::to_owned));
+    for operation in ["rds:DeleteDBInstance", "rds:RemoveTagsFromResource", "rds:RestoreDBInstanceFromDBSnapshot"] {
+        assert!(called.remove(operation), "{operation} is for what is not deployed");
+    }
     ASKED_BY_NOBODY.iter().for_each(|operation| assert!(called.remove(*operation), "{operation}"));
     let said: Names = acted().iter().flat_map(|action| action.operations().into_iter().chain(action.books())).collect();
     assert_eq!(called, said, "called by an adapter (left), said by an action (right)");

@@ -110,7 +110,10 @@ impl<X> Aws<X> {
     pub(crate) fn snapshot_arn(&self, region: &Region, resource: &str, name: &str) -> Result<String, Failed> {
         let (partition, account) = self.settings().partition_and_account().ok_or_else(|| {
             let prefix = &self.settings().flow_arn_prefix;
-            Failed::new(CallFault::Rejected, format!("the state machines' prefix, MUSTER_FLOW_ARN_PREFIX, is `{prefix}`, which tells no account: a snapshot's ARN cannot be made"))
+            Failed::new(
+                CallFault::Rejected,
+                format!("the state machines' prefix, MUSTER_FLOW_ARN_PREFIX, is `{prefix}`, which tells no account: a snapshot's ARN cannot be made"),
+            )
         })?;
         Ok(format!("arn:{partition}:rds:{region}:{account}:{resource}:{name}"))
     }

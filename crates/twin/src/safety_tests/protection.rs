@@ -16,20 +16,19 @@ fn plan(name: &str) -> Arc<Plan> {
 #[test]
 fn quiet_weeks_succeed_and_leave_what_the_schedules_want() {
     for name in ["basecoat", "kaireon", "kredete"] {
-        let protection = Rehearser::new(&plan(name)).unwrap().protect(1, 15);
+        let protection = Rehearser::new(&plan(name)).unwrap().protect(1, 6);
         assert!(protection.is_sound() && protection.faults.is_empty(), "{name}: {protection:?}");
         assert_eq!(protection.runs.keys().map(|outcome| &**outcome).collect::<Vec<_>>(), ["succeeded"], "{name}");
-        assert!(protection.runs["succeeded"] > 300 && protection.made > 15, "{name}: {protection:?}");
+        assert!(protection.runs["succeeded"] > 120 && protection.made > 8, "{name}: {protection:?}");
     }
 }
 
+/// A year of each plan is `make simulate`'s.
 #[test]
-fn weeks_with_faults_leave_out_what_cannot_be_done_say_so_and_make_up_for_it() {
-    for (name, seed) in [("basecoat", 1), ("kaireon", 2), ("kredete", 3)] {
-        let protection = Rehearser::new(&plan(name)).unwrap().protect(seed, 70);
-        assert!(protection.is_sound(), "{name}: {protection:?}");
-        assert!(protection.faults.len() >= 3 && protection.runs.contains_key("succeeded"), "{name}: {protection:?}");
-    }
+fn weeks_with_a_fault_leave_out_what_cannot_be_done_say_so_and_make_up_for_it() {
+    let protection = Rehearser::new(&plan("kaireon")).unwrap().protect(1, 36);
+    assert!(protection.is_sound(), "{protection:?}");
+    assert!(protection.faults.len() == 1 && protection.runs.contains_key("succeeded") && protection.runs.contains_key("failed"), "{protection:?}");
 }
 
 /// One invocation of `open-run`.
