@@ -2,16 +2,11 @@
 
 use muster_actions::{OPEN_RUN, open_run};
 use muster_core::run_alone;
-use muster_plan::{Plan, load};
 
+use super::backups::plan;
 use super::*;
 use crate::rehearse::Rehearser;
 use crate::testing::on;
-
-fn plan(name: &str) -> Arc<Plan> {
-    let source = std::fs::read(format!("{}/../../plans/{name}.yaml", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    Arc::new(load(name, &source).plan.unwrap())
-}
 
 #[test]
 fn quiet_weeks_succeed_and_leave_what_the_schedules_want() {
@@ -32,7 +27,7 @@ fn weeks_with_a_fault_leave_out_what_cannot_be_done_say_so_and_make_up_for_it() 
 }
 
 /// One invocation of `open-run`.
-async fn opened(twin: &Rc<Twin>, flow: &str, execution: &str, input: serde_json::Value) -> Result<Progress, Failure> {
+pub(super) async fn opened(twin: &Rc<Twin>, flow: &str, execution: &str, input: serde_json::Value) -> Result<Progress, Failure> {
     let world = twin.world(RegionRole::Standby, "open-run", execution);
     let result = run_alone(OPEN_RUN, execution, json!({"flow": flow, "execution": execution, "input": input}), &world, open_run).await;
     world.settle().await;

@@ -1,9 +1,7 @@
 //! The flow `restore-test`, by its real state machine.
 
-use muster_actions::{OPEN_RUN, open_run};
-use muster_core::run_alone;
-
 use super::backups::plan;
+use super::protection::opened;
 use super::*;
 use crate::clones::CloneFault;
 use crate::proving::{Proving, Trouble};
@@ -70,13 +68,6 @@ fn what_stands_in_the_way_ends_the_run_as_failed_and_leaves_nothing() {
     assert_eq!((report.summary.outcome.as_str(), late.held), ("succeeded", 0), "a deletion is asked for again");
     let (hindered, report) = proven("kaireon", 3, &[Trouble::With(CloneFault::DeletionsFail, HOUR.times(7))]);
     assert!(report.summary.outcome == "failed" && hindered.held > 0, "the run ends without it, and the sweep removes the clone: {hindered:?}");
-}
-
-async fn opened(twin: &Rc<Twin>, flow: &str, execution: &str, input: serde_json::Value) -> Result<Progress, Failure> {
-    let world = twin.world(RegionRole::Standby, "open-run", execution);
-    let result = run_alone(OPEN_RUN, execution, json!({"flow": flow, "execution": execution, "input": input}), &world, open_run).await;
-    world.settle().await;
-    result
 }
 
 #[test]
