@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "real processes are waited for in real time")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what took how long, and the emulators' log, belong to a test's output")]
 
+mod alarms;
 mod backups;
 mod beside_the_rehearsal;
 mod ends;

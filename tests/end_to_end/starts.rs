@@ -34,20 +34,6 @@ fn an_alarm_that_comes_twice_and_a_person_who_comes_late_join_the_run_that_is_op
 }
 
 #[test]
-fn an_alarm_whose_event_was_lost_is_answered_by_the_probes_schedule() {
-    let stack = Stack::start("automatic", "schedule");
-    wait_for(async {
-        // Nothing but the schedules of the templates from here on: the probes look each minute, the alarm goes off after two bad ones, and
-        // the probe answers it when it has stood for three.
-        stack.operate(&["deaf"]);
-        stack.operate(&["dark", "primary"]);
-        let ended = stack.end_of(&stack.only_execution().await).await;
-        assert_moved(&stack, &ended).await;
-        assert!(ended.arn.contains("standing."), "{}", ended.arn);
-    });
-}
-
-#[test]
 fn what_cannot_be_started_says_why_and_leaves_nothing_locked() {
     let stack = Stack::start("automatic", "malformed");
     wait_for(async {
