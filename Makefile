@@ -59,16 +59,16 @@ lint: ## Clippy, with warnings denied
 isolated: ## The bytes of a rehearsal do not depend on how it was built
 	./.ci/same-bytes
 
-# Random disasters, each call in each way, each point of death: `make simulate` takes about two minutes, `make soak` hours.
+# Random disasters, each call in each way, each point of death: `make simulate` takes some minutes, `make soak` hours.
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/release/muster
 PLANS := plans/basecoat.yaml plans/kaireon.yaml plans/kredete.yaml
 
 .PHONY: simulate
-simulate: build ## Lets the plans go through 2,000 disasters each, each fault of each call, and a year of backups
+simulate: build ## Lets the plans go through 2,000 disasters each, each fault of each call, and 90 days of backups
 	$(RELEASE) simulate $(PLANS) --runs 2000
 	$(RELEASE) simulate $(PLANS) --every-call --at-most 1
 	$(RELEASE) simulate $(PLANS) --every-death --at-most 1
-	$(RELEASE) backups simulate $(PLANS)
+	$(RELEASE) backups simulate $(PLANS) --days 90
 
 .PHONY: soak
 soak: soak-simulate planted soak-policies soak-install ## What takes too long for every change
@@ -78,7 +78,7 @@ soak-simulate: build
 	$(RELEASE) simulate $(PLANS) --runs 100000
 	$(RELEASE) simulate $(PLANS) --every-call --at-most all
 	$(RELEASE) simulate $(PLANS) --every-death --at-most all
-	$(RELEASE) backups simulate $(PLANS) --runs 20
+	$(RELEASE) backups simulate $(PLANS) --runs 10
 
 .PHONY: planted
 planted: ## Plants bugs into a scratch copy, and sees the simulation catch each

@@ -18,7 +18,7 @@ fn quiet_weeks_succeed_and_leave_what_the_schedules_want() {
     }
 }
 
-/// A year of each plan is `make simulate`'s.
+/// Ninety days of each plan are `make simulate`'s, years `make soak`'s.
 #[test]
 fn weeks_with_a_fault_leave_out_what_cannot_be_done_say_so_and_make_up_for_it() {
     let protection = Rehearser::new(&plan("kaireon")).unwrap().protect(1, 36);
