@@ -25,7 +25,7 @@ const ALL: [(Flow, &str, &str); 9] = [
 pub(crate) fn run() -> Result<Ending, Stop> {
     let head = ["FLOW", "STATE", "STARTED BY", "WHAT IT DOES"].map(|title| (QUIET, title.to_owned()));
     let rows = ALL.iter().map(|(flow, starts, does)| {
-        let state = if is_built(flow.as_str()) { (GOOD, "built".to_owned()) } else { (QUIET, "later".to_owned()) };
+        let state = if *flow == Flow::Backup || can_be_rehearsed(flow.as_str()) { (GOOD, "built".to_owned()) } else { (QUIET, "later".to_owned()) };
         vec![(STRONG, flow.as_str().to_owned()), state, (PLAIN, (*starts).to_owned()), (PLAIN, (*does).to_owned())]
     });
     let rows: Vec<_> = std::iter::once(head.to_vec()).chain(rows).collect();
@@ -35,10 +35,17 @@ pub(crate) fn run() -> Result<Ending, Stop> {
 
 /// Refuses a flow that cannot be rehearsed.
 pub(crate) fn check(name: &str) -> Result<(), Complaint> {
-    if is_built(name) {
+    if can_be_rehearsed(name) {
         return Ok(());
     }
     let built = FLOWS.join(", ");
+    if name == Flow::Backup.as_str() {
+        return Err(Complaint::new(
+            "the flow `backup` has no disaster to rehearse",
+            format!("a flow that recovers: {built}"),
+            "let months of it pass with `muster backups simulate PLAN`",
+        ));
+    }
     if ALL.iter().any(|(flow, ..)| flow.as_str() == name) {
         return Err(Complaint::new(
             format!("the flow `{name}` is planned, and not built yet"),
@@ -53,13 +60,19 @@ pub(crate) fn check(name: &str) -> Result<(), Complaint> {
     Err(Complaint::new(format!("there is no flow `{name}`"), format!("a flow that is built: {built}"), now))
 }
 
-fn is_built(name: &str) -> bool {
+fn can_be_rehearsed(name: &str) -> bool {
     FLOWS.contains(&name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_wants_to_rehearse_backups_is_told_what_does_it() {
+        assert!(check("backup").unwrap_err().to_string().contains("muster backups simulate"));
+        assert!(check("region-failover").is_ok());
+    }
 
     #[test]
     fn every_flow_that_is_built_is_in_the_table() {
