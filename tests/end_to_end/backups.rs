@@ -1,7 +1,7 @@
 //! Backups: by schedule and by hand, with calls that go wrong, and with a key that is disabled.
 
 use aws_types::region::Region;
-use muster_core::ports::{MetricQuery, Metrics, Snapshot, SnapshotPlace, SnapshotSource, SnapshotStatus, Snapshots, SourceKind};
+use muster_core::ports::{MetricQuery, Metrics, Snapshot, SnapshotStatus};
 use muster_core::{Duration, Lane};
 use serde_json::{Value, json};
 
@@ -15,15 +15,15 @@ fn a_schedule_takes_copies_prunes_and_verifies_and_what_goes_wrong_on_the_way_ha
     let stack = Stack::start("backups", "backups");
     wait_for(async {
         // `muster push` has made an entry for the minute: nobody else starts the first run.
-        let ended = stack.end_of(&first_run(&stack).await).await;
+        let ended = stack.end_of(&stack.first_execution("backup").await).await;
         assert_succeeded(&stack, &ended).await;
-        let [here, there] = regions(&stack);
-        let first = only(snapshots(&stack, &here).await);
-        let copied = only(snapshots(&stack, &there).await);
+        let [here, there] = stack.regions();
+        let first = only(stack.snapshots(&here).await);
+        let copied = only(stack.snapshots(&there).await);
         assert_eq!((&copied.name, copied.status, copied.taken_at, &copied.tags), (&first.name, SnapshotStatus::Available, first.taken_at, &first.tags));
         assert!(copied.kms_key.as_deref().is_some_and(|key| key.starts_with("arn:aws:kms:us-west-2:")), "{:?}", copied.kms_key);
         assert_eq!(first.tags.get("muster:backup").map(|backup| &**backup), Some(SNAPSHOTS));
-        rest(&stack);
+        stack.rest();
 
         // By hand, before a migration: each call goes wrong in its own way.
         stack.fault("applied", "rds:CreateDBSnapshot");
@@ -33,7 +33,7 @@ fn a_schedule_takes_copies_prunes_and_verifies_and_what_goes_wrong_on_the_way_ha
         assert!(stack.calls("rds:CreateDBSnapshot").iter().any(|call| call["fault"] == "applied"));
         assert!(stack.calls("rds:CopyDBSnapshot").iter().any(|call| call["fault"] == "kill"));
         for region in [&here, &there] {
-            assert_eq!(snapshots(&stack, region).await.len(), 3, "{region}: younger than the RPO, all of them are kept");
+            assert_eq!(stack.snapshots(region).await.len(), 3, "{region}: younger than the RPO, all of them are kept");
         }
 
         // Two are to be kept, and the oldest is old enough to go; in both regions, although one call is lost.
@@ -43,7 +43,7 @@ fn a_schedule_takes_copies_prunes_and_verifies_and_what_goes_wrong_on_the_way_ha
         stack.fault("lost", "rds:DeleteDBSnapshot");
         assert_succeeded(&stack, &run(&stack, &json!([])).await).await;
         for region in [&here, &there] {
-            let left = snapshots(&stack, region).await;
+            let left = stack.snapshots(region).await;
             assert!(left.len() == 2 && left.iter().all(|snapshot| snapshot.name != first.name), "{region}: {left:?}");
         }
     });
@@ -53,9 +53,9 @@ fn a_schedule_takes_copies_prunes_and_verifies_and_what_goes_wrong_on_the_way_ha
 fn a_key_that_is_disabled_is_said_in_words_alarmed_and_leaves_everything_else_done() {
     let stack = Stack::start("backups", "backups-key");
     wait_for(async {
-        rest(&stack);
-        let [here, there] = regions(&stack);
-        let before = snapshots(&stack, &there).await.len();
+        stack.rest();
+        let [here, there] = stack.regions();
+        let before = stack.snapshots(&there).await.len();
         disable_key(&stack).await;
         let arn = stack.start_flow_of("backup", &json!({ "service": stack.text("/service"), "by": "Ann", "reason": "to see", "backups": [SNAPSHOTS] })).await;
         stack.reaches(&arn, "Hold").await;
@@ -65,33 +65,11 @@ fn a_key_that_is_disabled_is_said_in_words_alarmed_and_leaves_everything_else_do
         let ended = stack.end_of(&arn).await;
         assert_eq!(ended.status.as_str(), "FAILED");
         assert!(ended.error.contains("ended as failed"), "{}", ended.error);
-        assert!(!snapshots(&stack, &here).await.is_empty() && snapshots(&stack, &there).await.len() == before);
-        let report = newest_report(&stack).await;
+        assert!(!stack.snapshots(&here).await.is_empty() && stack.snapshots(&there).await.len() == before);
+        let report = stack.newest_report().await;
         assert!(report.to_string().contains("is disabled"), "{report}");
         assert!(problems(&stack).await > 0);
     });
-}
-
-/// The primary and the standby.
-fn regions(stack: &Stack) -> [muster_core::Region; 2] {
-    let regions = stack.plan().regions;
-    [regions.primary, regions.standby]
-}
-
-async fn first_run(stack: &Stack) -> String {
-    let began = std::time::Instant::now();
-    loop {
-        if let Some(oldest) = stack.executions_of("backup").await.pop() {
-            return oldest;
-        }
-        assert!(began.elapsed() < std::time::Duration::from_secs(180), "no schedule has started a run");
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    }
-}
-
-/// No schedule starts anything from here on, and what has been started has ended.
-fn rest(stack: &Stack) {
-    stack.control("/still", Some(&json!({})));
 }
 
 async fn take_now(stack: &Stack) -> Ended {
@@ -106,26 +84,12 @@ async fn run(stack: &Stack, backups: &Value) -> Ended {
 async fn assert_succeeded(stack: &Stack, ended: &Ended) {
     assert_eq!(ended.status.as_str(), "SUCCEEDED", "{} {:?}", ended.error, stack.entered(&ended.arn).await);
     assert_eq!(stack.lane_of(Lane::Protect).await.open, None, "the lock is released");
-    assert_eq!(problems(stack).await, 0, "{}", newest_report(stack).await);
+    assert_eq!(problems(stack).await, 0, "{}", stack.newest_report().await);
 }
 
 fn only(mut snapshots: Vec<Snapshot>) -> Snapshot {
     assert_eq!(snapshots.len(), 1, "{snapshots:?}");
     snapshots.remove(0)
-}
-
-/// What is there of the database in a region, as the functions see it.
-async fn snapshots(stack: &Stack, region: &muster_core::Region) -> Vec<Snapshot> {
-    let plan = stack.plan();
-    let source = SnapshotSource { kind: SourceKind::Instance, name: plan.databases[0].primary.as_str().into() };
-    let place = SnapshotPlace { region: region.clone(), account: None, bucket: None };
-    stack.aws.list_snapshots(&place, &source, None).await.unwrap().snapshots
-}
-
-async fn newest_report(stack: &Stack) -> Value {
-    let mut reports = stack.reports().await;
-    reports.sort_by_key(|report| report["summary"]["closedAt"].as_str().unwrap_or_default().to_owned());
-    reports.pop().unwrap_or_default()
 }
 
 /// The newest value of the metric that the alarm is on.

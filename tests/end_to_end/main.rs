@@ -12,6 +12,7 @@ mod ends;
 mod failover;
 mod install;
 mod policies;
+mod restores;
 mod situations;
 mod stack;
 mod starts;

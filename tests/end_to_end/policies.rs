@@ -14,13 +14,14 @@ use crate::situations::{Runs, Situation, prepare, restore, situations};
 use crate::stack::{Stack, wait_for};
 
 /// Parts that nothing here exercises: the role, the statement, and why. Whatever is listed and missed after all has to go.
-const NOT_EXERCISED: [(&str, &str, &str); 35] = [
+const NOT_EXERCISED: [(&str, &str, &str); 38] = [
     ("machine muster-live-region-failover", "DeliverLogs", LOGS),
     ("machine muster-live-announce", "DeliverLogs", LOGS),
     ("machine muster-live-half-minute", "DeliverLogs", LOGS),
     ("machine muster-live-backup", "DeliverLogs", LOGS),
+    ("machine muster-live-restore-test", "DeliverLogs", LOGS),
     (
-        "target arn:aws:states:us-west-2:123456789012:stateMachine:muster-live-backup",
+        "target arn:aws:states:us-west-2:123456789012:stateMachine:muster-live-backup arn:aws:states:us-west-2:123456789012:stateMachine:muster-live-restore-test",
         "KeepWhatCouldNotBeStarted",
         "the emulators start what they are asked to, or forget it: nothing becomes a dead letter",
     ),
@@ -41,7 +42,7 @@ const NOT_EXERCISED: [(&str, &str, &str); 35] = [
     (COPY, "ExportCacheSnapshots", CACHES),
     (COPY, "SeeBuckets", CACHES),
     (COPY, "ExportToBuckets", CACHES),
-    (COPY, "UseKeys", "RDS uses a caller's permission inside AWS"),
+    (COPY, "UseKeys", KEYS),
     (PRUNE, "SeeClusterSnapshots", CLUSTERS),
     (PRUNE, "DeleteClusterSnapshots", CLUSTERS),
     (PRUNE, "SeeCacheSnapshots", CACHES),
@@ -54,11 +55,14 @@ const NOT_EXERCISED: [(&str, &str, &str); 35] = [
     (VERIFY, "SeeCaches", CACHES),
     (VERIFY, "SeeReplicatedBackups", REPLICATED),
     (VERIFY, "SeeStandbyDatabases", REPLICATED),
+    ("function muster-live-restore-clone", "UseKeys", KEYS),
+    ("function muster-live-verify-clone", "SeePrimaries", "the local database has a replica in the standby region, which is asked instead"),
 ];
 const TAKE: &str = "function muster-live-take-backup";
 const COPY: &str = "function muster-live-copy-backup";
 const PRUNE: &str = "function muster-live-prune-backups";
 const VERIFY: &str = "function muster-live-verify-backups";
+const KEYS: &str = "RDS uses a caller's permission inside AWS";
 const CLUSTERS: &str = "the local estate has no Aurora cluster: the adapter is tried on recorded answers";
 const REPLICATED: &str = "the local plan has no automated backups that are replicated";
 const CACHES: &str = "the emulators copy no snapshots of caches: the adapter is tried on recorded answers";
@@ -197,7 +201,7 @@ fn put_policy(stack: &Stack, role: &Role, part: &Part, document: &Value) {
 /// A role of the stack, and for whom it is.
 struct Role {
     name: String,
-    /// `function NAME`, `machine NAME`, `target ARN`.
+    /// `function NAME`, `machine NAME`, `target ARN ARN`.
     of: String,
     policies: BTreeMap<String, Value>,
 }
@@ -332,7 +336,7 @@ async fn trials(role: &Role, runs: &Runs, stack: &Stack) -> Vec<Trial> {
         }
         Some(("machine", machine)) => machines_of_one_task(machine, role, stack).await.into_iter().map(of_role).collect(),
         Some(("target", arn)) if arn.ends_with("-region-failover") => vec![of_role(Deed::Alarm)],
-        Some(("target", arn)) => vec![of_role(Deed::Tick { machine: arn.rsplit(':').next().unwrap().to_owned() })],
+        Some(("target", arns)) => arns.split(' ').map(|arn| of_role(Deed::Tick { machine: arn.rsplit(':').next().unwrap().to_owned() })).collect(),
         _ => Vec::new(),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use muster_actions::samples_of_lag;
-use muster_core::ports::{Answer, Decisions, Notes, Question, Reading, Sample, Samples};
+use muster_core::ports::{Answer, Clones, Decisions, Notes, Question, Reading, Sample, Samples};
 use muster_core::{Clock, Duration, Run};
 use serde_json::{Value, json};
 
@@ -61,6 +61,7 @@ const MORE: [(&str, &str); 2] = [
 pub(crate) struct Runs {
     pub(crate) failover: Run,
     pub(crate) backup: Run,
+    pub(crate) proof: Run,
 }
 
 /// Prepares every estate, each kept under its name.
@@ -81,8 +82,7 @@ pub(crate) async fn prepare(stack: &Stack) -> Runs {
     keep(stack, "down");
     restore(stack, "fresh");
 
-    let opened = ask(stack, "open-run", &json!({ "flow": "region-failover", "execution": EXECUTION, "input": stack.order() }));
-    let run: Run = serde_json::from_value(opened["output"]["run"].clone()).unwrap_or_else(|error| panic!("{error}: {opened}"));
+    let run = open(stack, "region-failover");
     // From here on another version of the plan is in force than the run was opened with.
     changes.push(("rto: 30m", "rto: 31m"));
     stack.push(&changes);
@@ -127,14 +127,47 @@ pub(crate) async fn prepare(stack: &Stack) -> Runs {
     keep(stack, "promoted");
     restore(stack, "fresh");
     let backup = prepare_backups(stack).await;
-    Runs { failover: run, backup }
+    restore(stack, "copied");
+    let proof = prepare_proofs(stack).await;
+    Runs { failover: run, backup, proof }
+}
+
+/// Opens a run of a flow, as its state machine does.
+fn open(stack: &Stack, flow: &str) -> Run {
+    let execution = EXECUTION.replace("region-failover", flow);
+    let opened = ask(stack, "open-run", &json!({ "flow": flow, "execution": execution, "input": stack.order() }));
+    serde_json::from_value(opened["output"]["run"].clone()).unwrap_or_else(|error| panic!("{error}: {opened}"))
+}
+
+/// Estates with a run of the flow `restore-test`: before its clone is there, with it, with one that failed, with one whose lease is over; and with
+/// a mark that a run has left.
+async fn prepare_proofs(stack: &Stack) -> Run {
+    let there = &stack.plan().regions.standby;
+    let copy = stack.snapshots(there).await.into_iter().max_by_key(|copy| copy.taken_at).unwrap();
+    stack.aws.mark_snapshot(there, &copy.name, "muster:used-by", "basecoat-portal.restore-test.1").await.unwrap();
+    keep(stack, "marked");
+    restore(stack, "copied");
+    let run = open(stack, "restore-test");
+    keep(stack, "proving");
+    while ask(stack, "restore-clone", &in_run(&run, "RestoreClone", "{}"))["status"] != "done" {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+    }
+    keep(stack, "restored");
+    let clone = stack.aws.list_clones(there).await.unwrap().remove(0);
+    stack.end_lease(&clone).await;
+    keep(stack, "lease over");
+    restore(stack, "restored");
+    stack.control("/instance", Some(&json!({ "region": there, "name": clone.name, "status": "incompatible-restore" })));
+    keep(stack, "restored in vain");
+    // The clone goes, and the mark stays: it is taken off when the clone is gone.
+    stack.control("/instance", Some(&json!({ "region": there, "name": clone.name, "status": "gone" })));
+    keep(stack, "clone gone");
+    run
 }
 
 /// Estates with a run of the flow `backup`: one without any snapshot, and one with every kind of them in both regions.
 async fn prepare_backups(stack: &Stack) -> Run {
-    let execution = EXECUTION.replace("region-failover", "backup");
-    let opened = ask(stack, "open-run", &json!({ "flow": "backup", "execution": execution, "input": stack.order() }));
-    let run: Run = serde_json::from_value(opened["output"]["run"].clone()).unwrap_or_else(|error| panic!("{error}: {opened}"));
+    let run = open(stack, "backup");
     keep(stack, "nothing taken");
     ask(stack, "take-backup", &in_run(&run, "TakeBackup", "{}"));
     keep(stack, "taken");
@@ -232,7 +265,7 @@ pub(crate) fn restore(stack: &Stack, name: &str) {
 }
 
 /// One invocation that has to succeed.
-fn ask(stack: &Stack, function: &str, event: &Value) -> Value {
+pub(crate) fn ask(stack: &Stack, function: &str, event: &Value) -> Value {
     let answered =
         stack.control("/invoke", Some(&json!({ "function": format!("muster-live-{function}"), "region": stack.text("/regions/standby"), "event": event })));
     assert_eq!(answered["failed"], false, "{function}: {answered}");
@@ -311,6 +344,16 @@ pub(crate) fn situations(function: &str, runs: &Runs, stack: &Stack) -> Vec<Situ
         }
         "muster-live-prune-backups" => vec![on("copied", in_run(&runs.backup, "PruneBackups", "{}"), "old-3")],
         "muster-live-verify-backups" => vec![on("copied", in_run(&runs.backup, "VerifyBackups", "{}"), "sound")],
+        "muster-live-restore-clone" => {
+            let made = |estate, answered| on(estate, in_run(&runs.proof, "RestoreClone", "{}"), answered);
+            vec![made("proving", "asked for, from"), made("restored in vain", "is being removed")]
+        }
+        "muster-live-verify-clone" => vec![on("restored", in_run(&runs.proof, "VerifyClone", "{}"), "sound")],
+        "muster-live-destroy-clone" => {
+            let destroyed = |estate, answered| on(estate, in_run(&runs.proof, "DestroyClone", "{}"), answered);
+            vec![destroyed("restored", "asked to go"), destroyed("clone gone", "the mark on")]
+        }
+        "muster-live-sweep-clones" => vec![on("lease over", json!({}), "1 clones asked to go"), on("marked", json!({}), "1 marks taken off")],
         "muster-live-notify" => vec![phase("open", "Announce", "{}", "messages sent")],
         "muster-live-probe" => vec![on("down", json!({ "vantage": stack.text("/regions/standby") }), "samples")],
         "muster-witness-probe" => vec![on("down", json!({ "vantage": stack.text("/regions/witness") }), "samples")],

@@ -11,8 +11,8 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use muster_aws::{Aws, Settings};
-use muster_core::ports::{LaneState, RunRegistry};
-use muster_core::{Lane, Timestamp};
+use muster_core::ports::{CloneState, LEASE_TAG, LaneState, RunRegistry, Snapshot, SnapshotPlace, SnapshotSource, Snapshots, SourceKind};
+use muster_core::{Clock, Lane, Timestamp};
 use muster_plan::Plan;
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ pub(crate) struct Ended {
 }
 
 impl Stack {
-    /// Starts a stack with a variant of the plan: `automatic`, `holding`, `veto`, `backups`, `policies`. `name` is the test's.
+    /// Starts a stack with a variant of the plan: `automatic`, `holding`, `veto`, `backups`, `restores`, `policies`. `name` is the test's.
     pub(crate) fn start(variant: &str, name: &str) -> Self {
         Self::start_with(variant, name, &[])
     }
@@ -170,6 +170,23 @@ impl Stack {
         }
     }
 
+    /// The first execution of a flow, once a schedule has started one.
+    pub(crate) async fn first_execution(&self, flow: &str) -> String {
+        let began = Instant::now();
+        loop {
+            if let Some(oldest) = self.executions_of(flow).await.pop() {
+                return oldest;
+            }
+            assert!(began.elapsed() < PATIENCE, "no schedule has started a run of {flow}");
+            pause().await;
+        }
+    }
+
+    /// No schedule starts anything from here on. What has been started goes on.
+    pub(crate) fn rest(&self) {
+        self.control("/still", Some(&json!({})));
+    }
+
     /// Waits for an execution's end.
     pub(crate) async fn end_of(&self, arn: &str) -> Ended {
         let began = Instant::now();
@@ -230,6 +247,36 @@ impl Stack {
     /// One of the service's lanes.
     pub(crate) async fn lane_of(&self, lane: Lane) -> LaneState {
         self.aws.read_lane(&self.text("/service"), lane).await.unwrap()
+    }
+
+    /// The primary and the standby.
+    pub(crate) fn regions(&self) -> [muster_core::Region; 2] {
+        let regions = self.plan().regions;
+        [regions.primary, regions.standby]
+    }
+
+    /// The snapshots of the plan's database in a region, as the functions see them.
+    pub(crate) async fn snapshots(&self, region: &muster_core::Region) -> Vec<Snapshot> {
+        let source = SnapshotSource { kind: SourceKind::Instance, name: self.plan().databases[0].primary.as_str().into() };
+        let place = SnapshotPlace { region: region.clone(), account: None, bucket: None };
+        self.aws.list_snapshots(&place, &source, None).await.unwrap().snapshots
+    }
+
+    /// A clone's lease is over, as if its time had passed.
+    pub(crate) async fn end_lease(&self, clone: &CloneState) {
+        let [_, there] = self.regions();
+        let client = aws_sdk_rds::Client::from_conf(aws_sdk_rds::config::Builder::from(&self.sdk).region(Region::new(there.to_string())).build());
+        let over = self.aws.now().before(muster_core::Duration::from_mins(1));
+        let tag = aws_sdk_rds::types::Tag::builder().key(LEASE_TAG).value(over.to_string()).build();
+        let arn = format!("arn:aws:rds:{there}:123456789012:db:{}", clone.name);
+        client.add_tags_to_resource().resource_name(arn).tags(tag).send().await.unwrap();
+    }
+
+    /// The report of the run that was closed last; `null` before there is one.
+    pub(crate) async fn newest_report(&self) -> Value {
+        let mut reports = self.reports().await;
+        reports.sort_by_key(|report| report["summary"]["closedAt"].as_str().unwrap_or_default().to_owned());
+        reports.pop().unwrap_or_default()
     }
 
     /// The reports in the bucket, as JSON.

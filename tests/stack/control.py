@@ -14,7 +14,7 @@ and, for tests of policies (trials.py):
 
     GET  /roles                        each role with a policy of its own: for whom, and its policies
     POST /policy {"role": "...", "name": "...", "document": {...}}     another policy, in force at once
-    POST /still  {}                    schedules and alarms rest
+    POST /still  {}                    schedules and alarms rest, until POST /wake {}
     POST /keep   {"name": "..."}       the estate and Muster's memory are kept under a name; POST /restore {"name"} brings them back
     POST /invoke {"function": "...", "region": "...", "event": {...}}  one invocation by a fresh process: {"failed", "answer"}
     POST /tick   {"machine": "..."}    the schedule of a state machine comes round now

@@ -36,12 +36,16 @@ def _refusal(role: str, action: str, resource: str) -> str | None:
 
 
 def listed() -> dict[str, dict[str, Any]]:
-    """Each role that has a policy of its own: for whom it is, and its policies."""
+    """Each role that has a policy of its own: for whom it is (targets: all that rules and schedules call under it), and its policies."""
     of = {name_of(record["config"]["Role"]): f"function {record['config']['FunctionName']}" for record in lambda_svc._functions._data.values()}
     of |= {name_of(machine["roleArn"]): f"machine {machine['name']}" for machine in stepfunctions._state_machines._data.values()}
-    for targets in eventbridge._targets._data.values():
-        of |= {name_of(target["RoleArn"]): f"target {target['Arn']}" for target in targets if target.get("RoleArn")}
-    of |= {name_of(schedule["Target"]["RoleArn"]): f"target {schedule['Target']['Arn']}" for schedule in scheduler._schedules._data.values()}
+    called: dict[str, set[str]] = {}
+    for target in (target for targets in eventbridge._targets._data.values() for target in targets):
+        if role := target.get("RoleArn"):
+            called.setdefault(name_of(role), set()).add(target["Arn"])
+    for schedule in scheduler._schedules._data.values():
+        called.setdefault(name_of(schedule["Target"]["RoleArn"]), set()).add(schedule["Target"]["Arn"])
+    of |= {role: f"target {' '.join(sorted(arns))}" for role, arns in called.items()}
     return {
         role["RoleName"]: {"of": of.get(role["RoleName"], ""), "policies": {name: _document(text) for name, text in role["InlinePolicies"].items()}}
         for role in iam._roles._data.values()

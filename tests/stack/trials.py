@@ -14,13 +14,13 @@ from aws import Account
 from ministack.services import cloudwatch, eventbridge, scheduler
 
 _account = Account(f"http://127.0.0.1:{os.environ.get('GATEWAY_PORT')}")
-#: Whether schedules and alarms rest: from then on only what is asked for happens.
+#: Whether schedules and alarms rest: while they do, only what is asked for happens.
 is_still = False
 
 
-def be_still(_: dict[str, Any]) -> None:
+def be_still(still: bool) -> None:
     global is_still
-    is_still = True
+    is_still = still
 
 
 def invoke(asked: dict[str, Any]) -> dict[str, Any]:
@@ -39,7 +39,8 @@ def raise_unheard(asked: dict[str, Any]) -> None:
 
 #: Path of the control interface -> what it does.
 VERBS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
-    "/still": be_still,
+    "/still": lambda _: be_still(True),
+    "/wake": lambda _: be_still(False),
     "/keep": lambda asked: memory.keep(asked["name"]),
     "/restore": lambda asked: memory.restore(asked["name"]),
     "/invoke": invoke,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use muster_actions::LONGEST_FUNCTION;
 use muster_core::Duration;
+use muster_core::ports::{CLONE_PREFIX, CLONE_TAG};
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use serde_json::{Map, Value, json};
 
@@ -155,15 +156,9 @@ fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
     rest.split_once(end).unwrap_or_else(|| panic!("no `{end}` after `{start}`")).0
 }
 
-/// What runs in rehearsals only so far: the flow `restore-test`.
-const NOT_DEPLOYED: [&str; 4] = ["destroy-clone", "restore-clone", "sweep-clones", "verify-clone"];
-const MACHINE_NOT_DEPLOYED: &str = "statemachines/restore-test.asl.json";
-
 fn acted() -> Vec<Acted> {
     let dispatch = read("crates/actions/src/lib.rs");
     let arms: Vec<&str> = dispatch.lines().map(str::trim).filter(|line| line.contains("=> Box::pin(invoke")).collect();
-    assert!(NOT_DEPLOYED.iter().all(|name| arms.iter().any(|arm| between(arm, "\"", "\"") == *name)), "what is not deployed is there");
-    let arms: Vec<&str> = arms.into_iter().filter(|arm| !NOT_DEPLOYED.contains(&between(arm, "\"", "\""))).collect();
     assert!(arms.len() >= 20, "dispatch was read");
     arms.into_iter()
         .map(|arm| {
@@ -180,9 +175,7 @@ fn acted() -> Vec<Acted> {
 
 fn machine_files() -> Names {
     let entries = std::fs::read_dir(root().join("statemachines")).unwrap();
-    let mut files: Names = entries.map(|entry| format!("statemachines/{}", entry.unwrap().file_name().to_string_lossy())).collect();
-    assert!(files.remove(MACHINE_NOT_DEPLOYED), "it is there");
-    files
+    entries.map(|entry| format!("statemachines/{}", entry.unwrap().file_name().to_string_lossy())).collect()
 }
 
 /// The names between `${` and `}`.
@@ -210,7 +203,7 @@ fn a_function_has_one_name_in_all_its_spellings() {
     }
     let binaries = std::fs::read_dir(root().join("functions/src/bin")).unwrap();
     let binaries: Names = binaries.map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned()).collect();
-    assert_eq!(binaries, acted().into_iter().map(|action| action.name).chain(NOT_DEPLOYED.map(str::to_owned)).collect());
+    assert_eq!(binaries, acted().into_iter().map(|action| action.name).collect());
 }
 
 #[test]
@@ -251,9 +244,6 @@ fn what_adapters_call_is_what_actions_say() {
         called.remove(name);
     }
     called.extend(DONE_BY_AWS.map(str::to_owned));
-    for operation in ["rds:DeleteDBInstance", "rds:RemoveTagsFromResource", "rds:RestoreDBInstanceFromDBSnapshot"] {
-        assert!(called.remove(operation), "{operation} is for what is not deployed");
-    }
     ASKED_BY_NOBODY.iter().for_each(|operation| assert!(called.remove(*operation), "{operation}"));
     let said: Names = acted().iter().flat_map(|action| action.operations().into_iter().chain(action.books())).collect();
     assert_eq!(called, said, "called by an adapter (left), said by an action (right)");
@@ -329,7 +319,7 @@ fn a_policy_names_its_resources_unless_the_service_knows_none() {
 }
 
 /// What changes a service, and what a plan names: bound to the tag, and in a drill to the drill's tag as well.
-const BY_TAG: [&str; 13] = [
+const BY_TAG: [&str; 15] = [
     "autoscaling:UpdateAutoScalingGroup",
     "ec2:CreateLaunchTemplateVersion",
     "ec2:ModifyLaunchTemplate",
@@ -339,6 +329,8 @@ const BY_TAG: [&str; 13] = [
     "rds:DeleteDBSnapshot",
     "rds:ModifyDBInstance",
     "rds:PromoteReadReplica",
+    "rds:RemoveTagsFromResource",
+    "rds:RestoreDBInstanceFromDBSnapshot",
     "secretsmanager:GetSecretValue",
     "sns:Publish",
     "ssm:GetParameters",
@@ -352,6 +344,8 @@ fn what_plans_name_is_bound_to_its_tag_and_a_drill_to_what_is_for_drills() {
         "StringLike": { "aws:ResourceTag/muster:service": { "Ref": "ServiceTag" } },
         "StringEquals": { "Fn::If": ["IsDrill", { "aws:ResourceTag/muster:drill": "true" }, { "Ref": "AWS::NoValue" }] },
     });
+    let clones = |of: &str| json!({ "StringLike": { format!("aws:{of}Tag/muster:service"): { "Ref": "ServiceTag" }, format!("aws:{of}Tag/{CLONE_TAG}"): "*" } });
+    let is_clones = |resource: &Value| resource["Fn::Sub"].as_str().is_some_and(|arn| arn.ends_with(&format!(":db:{CLONE_PREFIX}*")));
     let made_with_tag = json!({ "StringLike": { "aws:RequestTag/muster:service": { "Ref": "ServiceTag" } } });
     for (name, function) in functions(&template) {
         for statement in statements(function) {
@@ -362,13 +356,17 @@ fn what_plans_name_is_bound_to_its_tag_and_a_drill_to_what_is_for_drills() {
                     "rds:CopyDBSnapshot" | "rds:CopyDBClusterSnapshot" | "rds:AddTagsToResource" if name == "CopyBackupFunction" && is_for("Make") => {
                         assert!(many(&statement["Resource"]).iter().all(|resource| resource.to_string().contains("${AWS::Region}")), "{name}: {action}");
                     }
+                    "rds:RestoreDBInstanceFromDBSnapshot" | "rds:AddTagsToResource" if is_for("MakeClones") => {
+                        assert!(is_clones(&statement["Resource"]), "{name}: {action}");
+                        assert_eq!(statement["Condition"], clones("Request"), "{name}: {action}");
+                    }
                     // What is made is bound by its tags, what it is made of by its own.
                     "rds:CreateDBSnapshot"
                     | "rds:CreateDBClusterSnapshot"
                     | "elasticache:CreateSnapshot"
                     | "rds:AddTagsToResource"
                     | "elasticache:AddTagsToResource"
-                        if is_for("Make") =>
+                        if is_for("Make") && name == "TakeBackupFunction" =>
                     {
                         assert_eq!(statement["Condition"], made_with_tag, "{name}: {action}");
                     }
@@ -383,6 +381,20 @@ fn what_plans_name_is_bound_to_its_tag_and_a_drill_to_what_is_for_drills() {
                     "s3:PutObject" | "s3:DeleteObject" if name == "CopyBackupFunction" => assert_eq!(statement["Resource"], json!({ "Ref": "BackupBuckets" })),
                     "cloudwatch:PutMetricData" if name == "VerifyBackupsFunction" => {
                         assert_eq!(statement["Condition"]["StringEquals"]["cloudwatch:namespace"], "Muster", "{name}");
+                    }
+                    // A mark on a snapshot.
+                    "rds:AddTagsToResource" if name == "RestoreCloneFunction" && is_for("Mark") => {
+                        assert_eq!(statement["Condition"], by_tag, "{name}: {action}");
+                    }
+                    // A clone is bound by its name and its tags; what it is made of by the service's; where it is put, by nothing.
+                    "rds:DeleteDBInstance" => {
+                        assert!(is_clones(&statement["Resource"]), "{name}: {action}");
+                        assert_eq!(statement["Condition"], clones("Resource"), "{name}: {action}");
+                    }
+                    "rds:RestoreDBInstanceFromDBSnapshot" if is_for("Place") => {
+                        let kinds = [":subgrp:", ":pg:", ":og:"];
+                        let places = many(&statement["Resource"]);
+                        assert!(places.iter().all(|place| kinds.iter().any(|kind| place.to_string().contains(kind))), "{name}: {places:?}");
                     }
                     _ if BY_TAG.contains(&action) => assert_eq!(statement["Condition"], by_tag, "{name}: {action}"),
                     // A global datastore takes no tag.
@@ -556,6 +568,7 @@ fn what_a_schedule_calls_runs_once_at_a_time() {
     let scheduled = |name: &str| functions(&template)[name]["Events"]["Schedule"]["Properties"]["Schedule"].clone();
     assert_eq!(scheduled("ProbeFunction"), "rate(1 minute)");
     assert_eq!(scheduled("JanitorFunction"), "rate(5 minutes)");
+    assert_eq!(scheduled("SweepClonesFunction"), "rate(5 minutes)");
     assert_eq!(machines(&template)["HalfMinute"]["Events"]["EveryMinute"]["Properties"]["Schedule"], "rate(1 minute)");
 }
 

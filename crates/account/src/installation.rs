@@ -25,10 +25,8 @@ pub struct Installation {
 /// What the schedules of backups are made with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackupSchedules {
-    /// The ARN of the state machine `backup`.
-    pub state_machine: String,
-    /// The ARN of the state machine `restore-test`; `None` where the stack has none.
-    pub restore_tests: Option<String>,
+    /// What the ARN of a flow's state machine begins with, before the flow's name.
+    pub flow_arn_prefix: String,
     /// The group that they are in.
     pub group: String,
     /// The ARN of the role that starts the state machine.
@@ -38,13 +36,9 @@ pub struct BackupSchedules {
 }
 
 impl BackupSchedules {
-    /// The ARN of the state machine that a flow's entries start; `None` where the stack has none.
-    pub fn machine(&self, flow: Flow) -> Option<&str> {
-        match flow {
-            Flow::Backup => Some(&self.state_machine),
-            Flow::RestoreTest => self.restore_tests.as_deref(),
-            _ => None,
-        }
+    /// The ARN of the state machine that a flow's entries start.
+    pub fn machine(&self, flow: Flow) -> String {
+        format!("{}{}", self.flow_arn_prefix, flow.as_str())
     }
 
     /// # Errors
@@ -52,8 +46,7 @@ impl BackupSchedules {
     fn of_outputs(outputs: &BTreeMap<&str, &str>) -> Result<Self, &'static str> {
         let output = |name: &'static str| outputs.get(name).map(|value| (*value).to_owned()).ok_or(name);
         Ok(BackupSchedules {
-            state_machine: output("BackupStateMachineArn")?,
-            restore_tests: output("RestoreTestStateMachineArn").ok(),
+            flow_arn_prefix: output("FlowArnPrefix")?,
             group: output("BackupScheduleGroup")?,
             role: output("BackupScheduleRoleArn")?,
             dead_letters: output("BackupDeadLetterQueueArn")?,
@@ -99,16 +92,10 @@ mod tests {
 
     #[test]
     fn schedules_need_all_four_outputs_and_the_first_that_is_missing_is_named() {
-        let all =
-            [("BackupStateMachineArn", "machine"), ("BackupScheduleGroup", "group"), ("BackupScheduleRoleArn", "role"), ("BackupDeadLetterQueueArn", "queue")];
-        let known =
-            BackupSchedules { state_machine: "machine".into(), restore_tests: None, group: "group".into(), role: "role".into(), dead_letters: "queue".into() };
+        let all = [("FlowArnPrefix", "flows:muster-"), ("BackupScheduleGroup", "group"), ("BackupScheduleRoleArn", "role"), ("BackupDeadLetterQueueArn", "queue")];
+        let known = BackupSchedules { flow_arn_prefix: "flows:muster-".into(), group: "group".into(), role: "role".into(), dead_letters: "queue".into() };
+        assert_eq!(known.machine(Flow::RestoreTest), "flows:muster-restore-test");
         assert_eq!(BackupSchedules::of_outputs(&all.into()), Ok(known));
-        let proving = BackupSchedules::of_outputs(&all.into_iter().chain([("RestoreTestStateMachineArn", "prover")]).collect()).unwrap();
-        assert_eq!(
-            (proving.machine(Flow::RestoreTest), proving.machine(Flow::Backup), proving.machine(Flow::Failback)),
-            (Some("prover"), Some("machine"), None)
-        );
         for (missing, _) in all {
             let outputs = all.into_iter().filter(|(name, _)| *name != missing).collect();
             assert_eq!(BackupSchedules::of_outputs(&outputs), Err(missing));

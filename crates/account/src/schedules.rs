@@ -124,7 +124,7 @@ fn on_time() -> Result<FlexibleTimeWindow, Failed> {
 fn target(stack: &BackupSchedules, entry: &ScheduleEntry) -> Result<Target, Failed> {
     let retry = RetryPolicy::builder().maximum_event_age_in_seconds(OLDEST_SECONDS).maximum_retry_attempts(MOST_ATTEMPTS).build();
     let target = Target::builder()
-        .arn(stack.machine(entry.flow).unwrap_or_default())
+        .arn(stack.machine(entry.flow))
         .role_arn(&stack.role)
         .dead_letter_config(DeadLetterConfig::builder().arn(&stack.dead_letters).build())
         .retry_policy(retry)
@@ -141,9 +141,7 @@ fn unbuilt(error: &dyn std::error::Error) -> Failed {
 }
 
 fn compare(existing: &BTreeMap<String, GetScheduleOutput>, stack: &BackupSchedules, service: &Name, entries: &[ScheduleEntry]) -> Vec<ScheduleChange> {
-    // What the stack has no state machine for cannot be started: push says so.
-    let startable = entries.iter().filter(|entry| stack.machine(entry.flow).is_some());
-    let wanted: BTreeMap<&str, &ScheduleEntry> = startable.map(|entry| (entry.name.as_str(), entry)).collect();
+    let wanted: BTreeMap<&str, &ScheduleEntry> = entries.iter().map(|entry| (entry.name.as_str(), entry)).collect();
     let made = wanted.iter().filter_map(|(name, entry)| match existing.get(*name) {
         None => Some(ScheduleChange::Create((*entry).clone())),
         Some(schedule) => {
@@ -182,7 +180,7 @@ fn differences(schedule: &GetScheduleOutput, stack: &BackupSchedules, entry: &Sc
         ("flexible window", mode.to_owned(), FlexibleTimeWindowMode::Off.as_str().to_owned()),
         ("from and until", bounds, String::new()),
         ("reason", schedule.description().unwrap_or_default().to_owned(), entry.input.reason.clone()),
-        ("state machine", target.map_or("", |target| target.arn()).to_owned(), stack.machine(entry.flow).unwrap_or_default().to_owned()),
+        ("state machine", target.map_or("", |target| target.arn()).to_owned(), stack.machine(entry.flow)),
         ("role", target.map_or("", |target| target.role_arn()).to_owned(), stack.role.clone()),
         (
             "dead-letter queue",

@@ -70,9 +70,6 @@ async fn push(arguments: &Push, plan: &Plan) -> Result<Ending, Stop> {
     };
     output::result(&shown(plan, before.as_ref(), &installation, &arguments.stack))?;
     output::result(&shown_schedules(&entries, &changes, installation.schedules.as_ref().err().copied(), &arguments.stack))?;
-    if let Ok(stack) = &installation.schedules {
-        output::result(&shown_unstarted(&entries, |entry| stack.machine(entry.flow).is_some(), &arguments.stack))?;
-    }
     if arguments.dry_run {
         output::result("\nNothing was changed: this was a dry run.\n")?;
         return Ok(Ending::Good);
@@ -182,19 +179,6 @@ fn shown_schedules(entries: &[ScheduleEntry], changes: &[ScheduleChange], missin
     format!("\n{}\n{}", paint(STRONG, "schedules, in UTC"), table(2, &rows))
 }
 
-/// What the stack has no state machine for.
-fn shown_unstarted(entries: &[ScheduleEntry], is_started: impl Fn(&ScheduleEntry) -> bool, stack: &str) -> String {
-    let left: Vec<&str> = entries.iter().filter(|entry| !is_started(entry)).map(|entry| entry.name.as_str()).collect();
-    match left.as_slice() {
-        [] => String::new(),
-        left => format!(
-            "\n{} not scheduled: {}; the stack {stack} has no output `RestoreTestStateMachineArn`: deploy it anew, then push again\n",
-            paint(BAD, "!"),
-            left.join(", ")
-        ),
-    }
-}
-
 fn schedule_row((style, sign): (anstyle::Style, &str), name: &str, what: String) -> Vec<Cell> {
     vec![(style, sign.to_owned()), (STRONG, name.to_owned()), (PLAIN, what)]
 }
@@ -263,14 +247,6 @@ mod tests {
             ]
         );
         assert_eq!(shown_schedules(&entries, &[], None, "muster-live"), "", "nothing to say where nothing changes");
-    }
-
-    #[test]
-    fn a_stack_without_restore_tests_is_told_to_whoever_has_drills_of_them() {
-        let plan = muster_plan::load("kaireon.yaml", include_bytes!("../../../plans/kaireon.yaml")).plan.unwrap();
-        let text = plain(&shown_unstarted(&restore_test_schedules(&plan), |_| false, "muster-live"));
-        assert!(text.contains("not scheduled: kaireon.drill_backup-restore; the stack muster-live has no output `RestoreTestStateMachineArn`"), "{text}");
-        assert_eq!(shown_unstarted(&kaireon(), |_| true, "muster-live"), "");
     }
 
     #[test]

@@ -96,8 +96,7 @@ impl Scheduler {
 
 fn stack() -> BackupSchedules {
     BackupSchedules {
-        state_machine: "arn:aws:states:us-west-2:123456789012:stateMachine:muster-backup".into(),
-        restore_tests: Some("arn:aws:states:us-west-2:123456789012:stateMachine:muster-restore-test".into()),
+        flow_arn_prefix: "arn:aws:states:us-west-2:123456789012:stateMachine:muster-".into(),
         group: "muster-backups".into(),
         role: "arn:aws:iam::123456789012:role/muster-schedules".into(),
         dead_letters: "arn:aws:sqs:us-west-2:123456789012:muster-undelivered".into(),
@@ -124,7 +123,7 @@ async fn a_schedule_starts_the_flow_at_its_slots_in_utc_on_time() {
     assert_eq!((&made["ScheduleExpression"], &made["ScheduleExpressionTimezone"]), (&json!("cron(0 2 * * ? *)"), &json!("UTC")));
     assert_eq!((&made["FlexibleTimeWindow"], &made["State"]), (&json!({ "Mode": "OFF" }), &json!("ENABLED")));
     let target = &made["Target"];
-    assert_eq!((&target["Arn"], &target["RoleArn"]), (&json!(stack().state_machine), &json!(stack().role)));
+    assert_eq!((&target["Arn"], &target["RoleArn"]), (&json!("arn:aws:states:us-west-2:123456789012:stateMachine:muster-backup"), &json!(stack().role)));
     assert_eq!(target["DeadLetterConfig"], json!({ "Arn": stack().dead_letters }));
     assert_eq!(target["RetryPolicy"], json!({ "MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 185 }));
     let input: Value = serde_json::from_str(target["Input"].as_str().unwrap()).unwrap();
@@ -132,16 +131,14 @@ async fn a_schedule_starts_the_flow_at_its_slots_in_utc_on_time() {
 }
 
 #[tokio::test]
-async fn a_restore_test_starts_its_own_machine_and_none_where_the_stack_has_none() {
+async fn a_restore_test_starts_its_own_machine_with_its_parts() {
     let scheduler = Scheduler::default();
     let (account, region, plan) = (scheduler.account(), "us-west-2".parse().unwrap(), kaireon());
     let entries = restore_test_schedules(&plan);
-    let older = BackupSchedules { restore_tests: None, ..stack() };
-    assert_eq!(schedule_changes(&account, &region, &older, &plan.service, &entries).await.unwrap(), []);
     let changes = schedule_changes(&account, &region, &stack(), &plan.service, &entries).await.unwrap();
     apply_schedules(&account, &region, &stack(), &changes).await.unwrap();
     let made = scheduler.schedules.lock().unwrap()["kaireon.drill_backup-restore"].clone();
-    assert_eq!(made["Target"]["Arn"], json!(stack().restore_tests));
+    assert_eq!(made["Target"]["Arn"], "arn:aws:states:us-west-2:123456789012:stateMachine:muster-restore-test");
     assert!(made["Target"]["Input"].as_str().unwrap().contains(r#""parts":["databases.main"]"#), "{made}");
     assert_eq!(schedule_changes(&account, &region, &stack(), &plan.service, &entries).await.unwrap(), [], "a second push changes nothing");
 }
