@@ -28,6 +28,7 @@ NAMES = {
     "HostedZoneArns": ["arn:aws:route53:::hostedzone/Z0123456789"],
     "BackupBuckets": ["arn:aws:s3:::dumps", "arn:aws:s3:::dumps/*"],
     "Backup": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:muster-live-backup",
+    "RestoreTest": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:muster-live-restore-test",
     "BackupSchedules.Arn": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/muster-live-backup",
     "DeadLetters.Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:muster-live-dead-letters",
     "Announce": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:muster-live-announce",
@@ -42,6 +43,8 @@ ACCEPTED = {
     ("RESOURCE_MISMATCH", "rds:CreateDBSnapshot"),
     ("RESOURCE_MISMATCH", "rds:CreateDBClusterSnapshot"),
     ("RESOURCE_MISMATCH", "elasticache:CreateSnapshot"),
+    # Likewise what is restored, the clone that is made of it, and where it is put: three statements.
+    ("RESOURCE_MISMATCH", "rds:RestoreDBInstanceFromDBSnapshot"),
     # Composite alarms are shown only to who may see all alarms. Source: the API reference of CloudWatch, DescribeAlarms.
     ("RESOURCE_STAR", "cloudwatch:DescribeAlarms"),
 }
