@@ -4,8 +4,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use muster_core::ports::{CloneState, Clones, Snapshot};
 use muster_core::Lane;
+use muster_core::ports::{CloneState, Clones, Snapshot};
 use serde_json::{Value, json};
 
 use crate::situations::ask;

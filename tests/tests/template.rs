@@ -344,7 +344,8 @@ fn what_plans_name_is_bound_to_its_tag_and_a_drill_to_what_is_for_drills() {
         "StringLike": { "aws:ResourceTag/muster:service": { "Ref": "ServiceTag" } },
         "StringEquals": { "Fn::If": ["IsDrill", { "aws:ResourceTag/muster:drill": "true" }, { "Ref": "AWS::NoValue" }] },
     });
-    let clones = |of: &str| json!({ "StringLike": { format!("aws:{of}Tag/muster:service"): { "Ref": "ServiceTag" }, format!("aws:{of}Tag/{CLONE_TAG}"): "*" } });
+    let clones =
+        |of: &str| json!({ "StringLike": { format!("aws:{of}Tag/muster:service"): { "Ref": "ServiceTag" }, format!("aws:{of}Tag/{CLONE_TAG}"): "*" } });
     let is_clones = |resource: &Value| resource["Fn::Sub"].as_str().is_some_and(|arn| arn.ends_with(&format!(":db:{CLONE_PREFIX}*")));
     let made_with_tag = json!({ "StringLike": { "aws:RequestTag/muster:service": { "Ref": "ServiceTag" } } });
     for (name, function) in functions(&template) {

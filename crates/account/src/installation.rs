@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn schedules_need_all_four_outputs_and_the_first_that_is_missing_is_named() {
-        let all = [("FlowArnPrefix", "flows:muster-"), ("BackupScheduleGroup", "group"), ("BackupScheduleRoleArn", "role"), ("BackupDeadLetterQueueArn", "queue")];
+        let all =
+            [("FlowArnPrefix", "flows:muster-"), ("BackupScheduleGroup", "group"), ("BackupScheduleRoleArn", "role"), ("BackupDeadLetterQueueArn", "queue")];
         let known = BackupSchedules { flow_arn_prefix: "flows:muster-".into(), group: "group".into(), role: "role".into(), dead_letters: "queue".into() };
         assert_eq!(known.machine(Flow::RestoreTest), "flows:muster-restore-test");
         assert_eq!(BackupSchedules::of_outputs(&all.into()), Ok(known));

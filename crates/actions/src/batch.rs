@@ -4,6 +4,7 @@ use std::fmt;
 
 use muster_core::{ActionError, CallError, Context, Duration, Evidence, Finding, Progress, Timestamp};
 use muster_plan::Plan;
+use serde::{Deserialize, Serialize};
 
 /// How one call of a batch landed.
 pub(crate) enum Landed {
@@ -44,19 +45,48 @@ impl Pace {
     }
 }
 
-/// What became of every resource so far.
-#[derive(Debug, Default)]
+/// What became of every resource so far. It can be kept between invocations, part by part.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Batch {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     done: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     evidence: Vec<Evidence>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pending: Vec<(String, String)>,
+    #[serde(skip_serializing_if = "is_none")]
     queued: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     transient: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     refused: Vec<Finding>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     failed: Vec<Finding>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
 impl Batch {
+    /// What became of others besides.
+    pub(crate) fn join(&mut self, other: Batch) {
+        self.done.extend(other.done);
+        self.evidence.extend(other.evidence);
+        self.pending.extend(other.pending);
+        self.queued += other.queued;
+        self.transient.extend(other.transient);
+        self.refused.extend(other.refused);
+        self.failed.extend(other.failed);
+    }
+
+    /// Whether nothing is waited for, and nothing has failed.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.pending.is_empty() && self.transient.is_empty() && self.refused.is_empty() && self.failed.is_empty()
+    }
+
     pub(crate) fn done(&mut self, resource: impl fmt::Display) {
         self.done.push(resource.to_string());
     }

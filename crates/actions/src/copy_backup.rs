@@ -9,14 +9,17 @@
 //!      kms:DescribeKey, kms:CreateGrant (primary region and standby region); s3:ListBucket, s3:GetBucketAcl, s3:PutObject, s3:DeleteObject (where exports are).
 //!      RDS uses the keys, and ElastiCache the bucket, with the permissions of whoever calls them.
 
-use muster_backups::{COPIES_PER_REGION, CopyOrder, PointStatus, RecoveryPoint, start_now};
-use muster_core::ports::{SnapshotCopy, SnapshotSource, Snapshots};
+use std::collections::BTreeMap;
+
+use muster_backups::{COPIES_PER_REGION, CopyOrder, Place, PointStatus, start_now};
+use muster_core::ports::{Notes, SnapshotCopy, SnapshotSource, Snapshots};
 use muster_core::{Action, ActionError, CallError, Clock, Conduct, Context, Progress};
-use muster_plan::Plan;
-use serde::Deserialize;
+use muster_plan::{PartReference, Plan};
+use serde::{Deserialize, Serialize};
 
 use crate::backups::{clear_failed, look, or_leave_to_the_next, parts, port_place};
 use crate::batch::{Batch, Landed, Pace};
+use crate::round::{Round, is_over};
 
 /// The action.
 pub const COPY_BACKUP: Action = Action { name: "copy-backup", conduct: Conduct::Mutates };
@@ -26,44 +29,71 @@ pub const COPY_BACKUP: Action = Action { name: "copy-backup", conduct: Conduct::
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {}
 
-/// Brings every copy on its way that there is room for.
+/// What came of a part.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Part {
+    batch: Batch,
+    /// Where copies of it are under way.
+    under_way: Vec<(PartReference, Place)>,
+}
+
+/// Brings every copy on its way that there is room for. Called twice, it copies nothing twice: a copy has its original's name.
 ///
 /// # Errors
 /// `Permanent` names every copy that cannot be made; the others are made all the same.
 pub async fn copy_backup<W>(_: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
 where
-    W: Clock + Snapshots,
+    W: Clock + Snapshots + Notes,
 {
-    let mut batch = Batch::default();
+    let parts = parts(cx.plan);
+    let (mut round, many) = (Round::<Part>::resume(world, cx, "copied").await?, parts.len());
     let mut orders: Vec<(CopyOrder, SnapshotSource)> = Vec::new();
-    let mut under_way: Vec<RecoveryPoint> = Vec::new();
-    for (of, source, rules) in parts(cx.plan) {
-        let seen = look(world, of, source, &rules, cx.now).await;
+    let mut looked_at: BTreeMap<PartReference, Part> = BTreeMap::new();
+    for (of, source, rules) in parts {
+        if !round.has_turn(&of.0) || is_over(world, cx) {
+            continue;
+        }
+        let mut part = Part::default();
+        let seen = look(world, of.clone(), source, &rules, cx.now).await;
         for (_, error) in &seen.unread {
-            batch.call_failed(&seen.of.0, error.clone());
+            part.batch.call_failed(&of.0, error.clone());
         }
         let copied: Vec<_> = rules.lines.iter().flat_map(|line| &line.destinations).filter(|to| to.from.is_some()).map(|to| &to.place).collect();
-        clear_failed(world, &seen, &copied, &mut batch).await;
-        under_way.extend(seen.situation.points.into_iter().filter(|point| point.status == PointStatus::Copying));
+        clear_failed(world, &seen, &copied, &mut part.batch).await;
+        for point in seen.situation.points.into_iter().filter(|point| point.status == PointStatus::Copying) {
+            part.batch.pending(&point.name, format!("on its way to {}", point.place));
+            part.under_way.push((of.clone(), point.place));
+        }
         orders.extend(seen.decision.copies.into_iter().map(|order| (order, seen.source.clone())));
+        looked_at.insert(of, part);
     }
-    for point in &under_way {
-        batch.pending(&point.name, format!("on its way to {}", point.place));
-    }
+    // Newest first, of all parts that were looked at; those of the others count where they are under way.
     orders.sort_by(|(a, _), (b, _)| (b.taken_at, &a.name, &a.to).cmp(&(a.taken_at, &b.name, &b.to)));
+    let elsewhere = round.all().flat_map(|part| &part.under_way).filter(|(of, _)| !looked_at.contains_key(of));
+    let under_way: Vec<(PartReference, Place)> = elsewhere.chain(looked_at.values().flat_map(|part| &part.under_way)).cloned().collect();
     let wanted: Vec<CopyOrder> = orders.iter().map(|(order, _)| order.clone()).collect();
     let now = start_now(&wanted, &under_way, COPIES_PER_REGION);
     for (order, source) in &orders {
+        let part = looked_at.entry(order.of.clone()).or_default();
         if !now.contains(&order) {
-            batch.pending(&order.name, format!("waits for its turn to {}", order.to));
+            part.batch.pending(&order.name, format!("waits for its turn to {}", order.to));
             continue;
         }
-        batch.land(match ask(world, order, source).await {
-            Ok(()) => Landed::Asked(order.name.clone(), "asked for"),
-            Err(error) if error.fault.is_ambiguous() => Landed::Asked(order.name.clone(), "asked for"),
-            Err(error) => Landed::Failed(format!("{} to {}", order.name, order.to), error),
+        part.batch.land(match ask(world, order, source).await {
+            Err(error) if !error.fault.is_ambiguous() => Landed::Failed(format!("{} to {}", order.name, order.to), error),
+            _ => {
+                part.under_way.push((order.of.clone(), order.to.clone()));
+                Landed::Asked(order.name.clone(), "asked for")
+            }
         });
     }
+    looked_at.into_iter().for_each(|(of, part)| round.put(of.0, part));
+    if !round.keep(world, cx, many, |part| part.batch.is_settled()).await? {
+        return Ok(round.go_on(many));
+    }
+    let mut batch = Batch::default();
+    round.all().for_each(|part| batch.join(part.batch.clone()));
     // A copy across regions "can take hours" (RDS user guide), and a full one of a large database a day. `verify-backups` says what is late.
     Ok(or_leave_to_the_next(batch.into_progress(world.now(), cx, Pace::Hours, "copied")?, cx))
 }

@@ -32,6 +32,7 @@ mod prune_backups;
 mod question;
 mod request_decision;
 mod restore_clone;
+mod round;
 mod scale_compute;
 mod set_kill_switch;
 mod stand_down;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use muster_backups::{Expectation, Key, KeyState, Listing, Place, Quota, Survey, Unread, snapshot_stem};
 use muster_core::ports::{Buckets, EncryptionKey, Keys, Note, Notes, Recoverability, SnapshotSource, Snapshots, SourceKind};
-use muster_core::{ActionError, CallError, CallFault, Clock, Context, Duration, Region, Timestamp};
+use muster_core::{ActionError, CallError, CallFault, Clock, Context, Region, Timestamp};
 use muster_plan::{BackupMethod, PartReference, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,9 +15,8 @@ use serde_json::{Value, json};
 use crate::backups::{look, parts, source_of};
 use crate::listed::{End, Listed, MOST_PAGES};
 use crate::notes::{self, Book};
+use crate::round::is_over;
 
-/// An invocation reads for so long. A call takes three seconds more at most, and the notes are written after it: far from a function's end.
-const LONG_ENOUGH: Duration = Duration::from_secs(20);
 /// A question that fails for a moment is asked so often.
 const TRIES: u32 = 4;
 
@@ -195,7 +194,7 @@ impl<'a> Surveying<'a> {
     }
 
     fn is_over(&self, world: &impl Clock) -> bool {
-        world.now().since(self.cx.now) >= LONG_ENOUGH
+        is_over(world, self.cx)
     }
 
     fn is_settled(&self, note: &str) -> bool {

@@ -12,13 +12,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use muster_backups::{PointStatus, Rules, Take, by_hand};
-use muster_core::ports::Snapshots;
+use muster_core::ports::{Notes, SnapshotSource, Snapshots};
 use muster_core::{Action, ActionError, Clock, Conduct, Context, Duration, Finding, Progress};
-use muster_plan::{Name, Plan};
+use muster_plan::{Name, PartReference, Plan};
 use serde::Deserialize;
 
 use crate::backups::{BACKUP_TAG, SERVICE_TAG, SLOT_TAG, Seen, clear_failed, look, or_leave_to_the_next, parts};
 use crate::batch::{Batch, Landed, Pace};
+use crate::round::{Round, is_over};
 
 /// The action.
 pub const TAKE_BACKUP: Action = Action { name: "take-backup", conduct: Conduct::Mutates };
@@ -41,37 +42,54 @@ const PATIENCE: Duration = Duration::from_hours(12);
 /// `Permanent` names every backup that cannot be taken; the others are taken all the same.
 pub async fn take_backup<W>(request: Request, world: &W, cx: &Context<'_, Plan>) -> Result<Progress, ActionError>
 where
+    W: Clock + Snapshots + Notes,
+{
+    let parts = parts(cx.plan);
+    let (mut round, many) = (Round::resume(world, cx, "taken").await?, parts.len());
+    for (of, source, rules) in parts {
+        if round.has_turn(&of.0) && !is_over(world, cx) {
+            round.put(of.0.clone(), take_part(&request, world, cx, of, source, &rules).await);
+        }
+    }
+    let is_complete = round.keep(world, cx, many, Batch::is_settled).await?;
+    if !is_complete {
+        return Ok(round.go_on(many));
+    }
+    let progress = round.together().into_progress(world.now(), cx, Pace::Hours, "taken")?;
+    // Whoever asked waits for the answer.
+    Ok(if request.asked.is_empty() { or_leave_to_the_next(progress, cx) } else { progress })
+}
+
+/// What is due of one part.
+async fn take_part<W>(request: &Request, world: &W, cx: &Context<'_, Plan>, of: PartReference, source: SnapshotSource, rules: &Rules) -> Batch
+where
     W: Clock + Snapshots,
 {
     let mut batch = Batch::default();
-    for (of, source, rules) in parts(cx.plan) {
-        let seen = look(world, of, source, &rules, cx.now).await;
-        let primary = rules.lines.iter().find_map(|line| line.source()).map(|source| source.place.clone());
-        for (_, error) in seen.unread.iter().filter(|(place, _)| Some(place) == primary.as_ref()) {
-            batch.call_failed(&seen.of.0, error.clone());
-        }
-        for point in seen.situation.points.iter().filter(|point| point.status == PointStatus::Creating) {
-            match cx.elapsed() > PATIENCE {
-                true => batch.failed(slow(&point.name, cx.elapsed())),
-                false => batch.pending(&point.name, "being taken"),
-            }
-        }
-        clear_failed(world, &seen, primary.iter().collect::<Vec<_>>().as_slice(), &mut batch).await;
-        // Of one part one is taken at a time: what is due comes after what somebody waits for.
-        let asked = asked_for(&request.asked, &rules, &seen, cx);
-        for take in asked.as_ref().map_or(seen.decision.takes.as_slice(), std::slice::from_ref) {
-            let tags = tags(cx.plan, take);
-            batch.land(match world.create_snapshot(&take.place.region, &seen.source, &take.name, &tags).await {
-                // Taken already by an earlier request whose answer was lost: the next look sees it.
-                Ok(_) => Landed::Asked(take.name.clone(), "asked for"),
-                Err(error) if error.fault.is_ambiguous() => Landed::Asked(take.name.clone(), "asked for"),
-                Err(error) => Landed::Failed(take.name.clone(), error),
-            });
+    let seen = look(world, of, source, rules, cx.now).await;
+    let primary = rules.lines.iter().find_map(|line| line.source()).map(|source| source.place.clone());
+    for (_, error) in seen.unread.iter().filter(|(place, _)| Some(place) == primary.as_ref()) {
+        batch.call_failed(&seen.of.0, error.clone());
+    }
+    for point in seen.situation.points.iter().filter(|point| point.status == PointStatus::Creating) {
+        match cx.elapsed() > PATIENCE {
+            true => batch.failed(slow(&point.name, cx.elapsed())),
+            false => batch.pending(&point.name, "being taken"),
         }
     }
-    let progress = batch.into_progress(world.now(), cx, Pace::Hours, "taken")?;
-    // Whoever asked waits for the answer.
-    Ok(if request.asked.is_empty() { or_leave_to_the_next(progress, cx) } else { progress })
+    clear_failed(world, &seen, primary.iter().collect::<Vec<_>>().as_slice(), &mut batch).await;
+    // Of one part one is taken at a time: what is due comes after what somebody waits for.
+    let asked = asked_for(&request.asked, rules, &seen, cx);
+    for take in asked.as_ref().map_or(seen.decision.takes.as_slice(), std::slice::from_ref) {
+        let tags = tags(cx.plan, take);
+        batch.land(match world.create_snapshot(&take.place.region, &seen.source, &take.name, &tags).await {
+            // Taken already by an earlier request whose answer was lost: the next look sees it.
+            Ok(_) => Landed::Asked(take.name.clone(), "asked for"),
+            Err(error) if error.fault.is_ambiguous() => Landed::Asked(take.name.clone(), "asked for"),
+            Err(error) => Landed::Failed(take.name.clone(), error),
+        });
+    }
+    batch
 }
 
 /// The first that was asked for and is not there yet. The run's opening is its slot: a second call asks for the same name.

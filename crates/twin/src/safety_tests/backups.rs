@@ -118,14 +118,19 @@ impl Protect {
     }
 
     fn put(&self, place: SnapshotPlace, name: &str, age: Duration, tags: &[(&str, &str)]) {
+        self.put_of("kaireon-prod", place, name, age, tags);
+    }
+
+    /// A snapshot of an instance that is there already.
+    pub(super) fn put_of(&self, source: &str, place: SnapshotPlace, name: &str, age: Duration, tags: &[(&str, &str)]) {
         let taken_at = self.twin.now().before(age);
         let tags = tags.iter().map(|(name, value)| (Arc::from(*name), Arc::from(*value))).collect();
-        let stored = Stored { source: instance("kaireon-prod"), taken_at, ready_at: taken_at, fails: false, kms_key: None, tags };
+        let stored = Stored { source: instance(source), taken_at, ready_at: taken_at, fails: false, kms_key: None, tags };
         self.twin.look(|estate| estate.snapshots.there.insert((place, name.into()), stored));
     }
 
     /// The names of what is there, in a region and not in a bucket.
-    fn names(&self, region: &str) -> Vec<String> {
+    pub(super) fn names(&self, region: &str) -> Vec<String> {
         self.twin.look(|estate| {
             let here = estate.snapshots.there.keys().filter(|(place, _)| place.region.as_str() == region && place.bucket.is_none());
             here.map(|(_, name)| name.to_string()).collect()
@@ -141,7 +146,7 @@ pub(super) fn region(name: &str) -> Region {
     name.parse().unwrap()
 }
 
-fn place(name: &str) -> SnapshotPlace {
+pub(super) fn place(name: &str) -> SnapshotPlace {
     SnapshotPlace { region: region(name), account: None, bucket: None }
 }
 

@@ -10,7 +10,7 @@ use crate::testing::{on, pass};
 use crate::world::Twin;
 
 #[path = "../../tests/support/fleet.rs"]
-mod fleet;
+pub(super) mod fleet;
 
 const DATABASES: usize = 1_000;
 

@@ -7,6 +7,7 @@ mod fences;
 mod fleets;
 mod flows;
 mod holds;
+mod many;
 mod probes;
 mod promotions;
 mod protection;

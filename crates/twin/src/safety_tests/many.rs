@@ -1,0 +1,118 @@
+//! Backups of five hundred databases: more than one invocation has time for.
+
+use std::collections::BTreeSet;
+
+use muster_backups::COPIES_PER_REGION;
+use muster_plan::Plan;
+
+use super::backups::{DAY, Protect, place, violations};
+use super::fleets::fleet;
+use super::*;
+use crate::testing::on;
+
+const DATABASES: usize = 500;
+const SNAPSHOTS: u64 = 40;
+
+/// Each database has a snapshot a day, the newest 35 of which are kept in the primary region. `at_most` may be deleted at once; `copy` says where it goes.
+fn plan(at_most: usize, copy: Option<Value>) -> Arc<Plan> {
+    fleet::fleet(DATABASES, |plan| {
+        plan["service"] = "portal".into();
+        let backup = |number: usize| {
+            let mut backup = json!({
+                "name": format!("db-{number:04}-daily"), "method": {"kind": "databaseSnapshot"}, "of": format!("databases.db-{number:04}"),
+                "every": "daily 02:00 UTC", "retention": {"kind": "versions", "keep": 35}, "maxAge": "26h"
+            });
+            copy.iter().for_each(|copy| backup["copy"] = copy.clone());
+            backup
+        };
+        plan["backups"] = (0..DATABASES).map(backup).collect();
+        plan["pruning"] = json!({"atMost": at_most});
+    })
+}
+
+impl Protect {
+    /// Every database has its snapshots, one a day, the newest of them of yesterday.
+    fn fill(&self) {
+        for number in 0..DATABASES {
+            let (backup, source) = (format!("db-{number:04}-daily"), format!("db-{number:04}"));
+            for day in 1..=SNAPSHOTS {
+                let tags = [("muster:service", "portal"), ("muster:backup", backup.as_str())];
+                self.put_of(&source, place("eu-west-1"), &format!("{source}-{day:03}"), DAY.times(day), &tags);
+            }
+        }
+    }
+
+    /// An action, as the state machine calls it: with its last answer, until it is done or fails. How often it was called, and the longest call.
+    async fn whole(&self, action: &str) -> (Result<Progress, Failure>, usize, Duration) {
+        let (mut last, mut longest) = (None::<Progress>, Duration::ZERO);
+        for calls in 1..1_000 {
+            let began = self.twin.now();
+            let progress = match self.call_after(action, last.as_ref()).await {
+                Ok(progress) => progress,
+                Err(failure) => return (Err(failure), calls, longest),
+            };
+            longest = longest.max(self.twin.now().since(began));
+            if progress.is_done() {
+                return (Ok(progress), calls, longest);
+            }
+            pass(progress.retry_after_seconds.unwrap()).await;
+            last = Some(progress);
+        }
+        panic!("it never ends: {last:?}");
+    }
+}
+
+/// A function's time-out is 55 seconds.
+const SHORT_ENOUGH: Duration = Duration::from_secs(30);
+
+#[test]
+fn five_hundred_databases_are_pruned_in_invocations_that_each_end_in_time() {
+    on(&plan(DATABASES * 6, None), &quiet(), |twin| async move {
+        let muster = Protect::of(&twin).await;
+        muster.fill();
+        let (pruned, calls, longest) = muster.whole("prune-backups").await;
+        pruned.unwrap();
+        assert!(calls > 5 && longest < SHORT_ENOUGH, "{calls} calls, the longest of {longest}");
+        assert_eq!(twin.look(|estate| estate.snapshots.deleted), DATABASES as u64 * (SNAPSHOTS - 35));
+        assert_eq!(violations(&twin), None);
+    });
+}
+
+#[test]
+fn of_five_hundred_databases_nothing_is_deleted_where_all_together_would_lose_too_many() {
+    on(&plan(50, None), &quiet(), |twin| async move {
+        let muster = Protect::of(&twin).await;
+        muster.fill();
+        let (refused, calls, longest) = muster.whole("prune-backups").await;
+        let refused = refused.unwrap_err();
+        assert!(refused.error_message.contains("2500 backups would be deleted at once"), "{refused}");
+        assert!(calls > 5 && longest < SHORT_ENOUGH, "{calls} calls, the longest of {longest}");
+        assert_eq!(twin.look(|estate| estate.snapshots.deleted), 0);
+    });
+}
+
+#[test]
+fn five_hundred_databases_are_taken_once_each_in_invocations_that_each_end_in_time() {
+    on(&plan(50, None), &quiet(), |twin| async move {
+        let muster = Protect::of(&twin).await;
+        let (taken, calls, longest) = muster.whole("take-backup").await;
+        taken.unwrap();
+        assert!(calls > 5 && longest < SHORT_ENOUGH, "{calls} calls, the longest of {longest}");
+        let names: BTreeSet<String> = muster.names("eu-west-1").into_iter().collect();
+        assert_eq!((names.len(), twin.look(|estate| estate.snapshots.made)), (DATABASES, DATABASES as u64));
+    });
+}
+
+#[test]
+fn the_copies_of_five_hundred_databases_wait_for_their_turn_and_for_no_invocation() {
+    let copy = json!({"kmsKey": "alias/portal", "retention": {"kind": "versions", "keep": 7}});
+    on(&plan(50, Some(copy)), &quiet(), |twin| async move {
+        let muster = Protect::of(&twin).await;
+        muster.whole("take-backup").await.0.unwrap();
+        let (copied, calls, longest) = muster.whole("copy-backup").await;
+        assert_eq!(copied.unwrap().verdict.as_deref(), Some("underWay"), "the next run goes on");
+        assert!(calls > 5 && longest < SHORT_ENOUGH, "{calls} calls, the longest of {longest}");
+        let (copies, crowded) = (muster.names("eu-central-1").len(), twin.look(|estate| estate.snapshots.crowded));
+        assert!((COPIES_PER_REGION..DATABASES).contains(&copies) && crowded == 0, "{copies} copies, {crowded} of them one too many");
+    });
+}
