@@ -5,7 +5,7 @@ Source of every rule: AWS's Service Authorization Reference, the page of the ser
 
 import contextvars
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import cbor2
@@ -47,6 +47,11 @@ def _resources(service: str, headers: dict[str, str], body: bytes, params: dict[
     if service == "rds" and not _first(params, "DBInstanceIdentifier") and _first(params, "Action") == "DescribeDBInstances":
         # A list, filtered or not, is a request on all instances of the region.
         return [f"arn:aws:rds:{region}:{account}:db:*"]
+    if service == "rds" and (named := _first(params, "ResourceName")):
+        # Tags of whatever it is.
+        return [named]
+    if service == "rds" and _first(params, "Action") == "RestoreDBInstanceFromDBSnapshot":
+        return _restore(params, f"arn:aws:rds:{region}:{account}", rds_backends[account][region].database_snapshots)
     if service == "rds" and "Snapshot" in _first(params, "Action"):
         return _snapshots(params, f"arn:aws:rds:{region}:{account}")
     if service == "rds" and "AutomatedBackups" in _first(params, "Action"):
@@ -82,11 +87,29 @@ def _snapshots(params: dict[str, Any], here: str) -> list[str]:
     return [f"{here}:snapshot:{name}"] if name else []
 
 
+def _restore(params: dict[str, Any], here: str, snapshots: Mapping[str, Any]) -> list[str]:
+    """What a restore is made of, the groups that it is put into, and last what it makes. A group that is not named is the default one: source, the RDS user
+    guide, "Identity-based policy examples", whose policy for creating instances allows `og:default*`, `pg:default*` and `subgrp:default`."""
+    source = _first(params, "DBSnapshotIdentifier").rsplit(":", 1)[-1]
+    engine, version = (snapshots[source].engine, snapshots[source].engine_version.partition(".")[0]) if source in snapshots else ("", "")
+    return [
+        f"{here}:snapshot:{source}",
+        f"{here}:subgrp:{_first(params, 'DBSubnetGroupName') or 'default'}",
+        f"{here}:og:{_first(params, 'OptionGroupName') or f'default:{engine}-{version}'}",
+        f"{here}:pg:{_first(params, 'DBParameterGroupName') or f'default.{engine}{version}'}",
+        f"{here}:db:{_first(params, 'DBInstanceIdentifier')}",
+    ]
+
+
+#: The requests of RDS that make something, which is the last of their resources.
+_MAKING = ("CreateDBSnapshot", "CopyDBSnapshot", "RestoreDBInstanceFromDBSnapshot")
+
+
 def _tagging(service: str, params: dict[str, Any], resources: list[str]) -> list[tuple[str, str]]:
     """What is made with tags is tagged: that has to be allowed of it as well. Source: the RDS user guide, "Granting permission to tag Amazon RDS resources
     during creation"."""
     is_tagged = service == "rds" and (any(name.startswith("Tags.") for name in params) or _first(params, "CopyTags") == "true")
-    return [(resources[-1], "rds:AddTagsToResource")] if is_tagged and _first(params, "Action") in ("CreateDBSnapshot", "CopyDBSnapshot") else []
+    return [(resources[-1], "rds:AddTagsToResource")] if is_tagged and _first(params, "Action") in _MAKING else []
 
 
 def _leading_keys(data: dict[str, Any]) -> list[str]:
@@ -138,8 +161,11 @@ def _keys_of(service: str, action: str, body: bytes, params: dict[str, Any]) -> 
 
 
 def _databases() -> Iterator[tuple[str, list[dict[str, str]]]]:
-    for database in rds_backends[get_account_id()][get_region()].databases.values():
+    here = rds_backends[get_account_id()][get_region()]
+    for database in here.databases.values():
         yield database.arn, database.tags
+    for group in here.subnet_groups.values():
+        yield group.arn, group.tags
     # A copy is about a snapshot of another region.
     for backend in rds_backends[get_account_id()].values():
         for snapshot in backend.database_snapshots.values():

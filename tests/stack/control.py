@@ -19,6 +19,7 @@ and, for tests of policies (trials.py):
     POST /invoke {"function": "...", "region": "...", "event": {...}}  one invocation by a fresh process: {"failed", "answer"}
     POST /tick   {"machine": "..."}    the schedule of a state machine comes round now
     POST /snapshot {"region": "...", "name": "...", "seconds": 3600, "status": "failed"}   a snapshot becomes so much older, or has another status
+    POST /instance {"region": "...", "name": "...", "status": "failed"}    an RDS instance has another status; `gone`: it is not there any more
     POST /unheard {"alarm": "...", "region": "...", "seconds": 200}    an alarm that stands for so long, and whose event was lost
 """
 

@@ -1,7 +1,7 @@
-"""Two PostgreSQL servers: the primary of one region and its streaming replica in the other.
+"""PostgreSQL servers: the primary of one region, its streaming replica in the other, and what is restored from dumps of them.
 
 They stand for what RDS runs. Servers are started as an ordinary user (PostgreSQL refuses to run as root), listen on the
-loopback interface only, and live in a directory of their own that is removed with them. Both have one port and each an address, as on RDS: what
+loopback interface only, and live in a directory of their own that is removed with them. All have one port and each an address, as on RDS: what
 a workload is told of its database is a host.
 """
 
@@ -51,6 +51,14 @@ class Server:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Dump:
+    """What a server held at one moment: its roles with their passwords, as SQL, and its database, in pg_dump's custom format."""
+
+    roles: str
+    database: bytes
+
+
 def binary(name: str) -> str:
     """The newest server program of Debian's, or the one in the path."""
     found = sorted(pathlib.Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
@@ -71,18 +79,28 @@ def _hand_over(path: pathlib.Path) -> None:
 
 
 def _run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, check=True, capture_output=True, text=True, user=owner(), cwd="/", **options)  # type: ignore[call-overload]
+    return subprocess.run(command, check=True, capture_output=True, user=owner(), cwd="/", **{"text": True, **options})  # type: ignore[call-overload]
+
+
+def _as_administrator(server: Server, database: str = "postgres") -> str:
+    return f"--dbname=postgresql://rdsadmin:rdsadmin@{server.address}:{server.port}/{database}"
 
 
 def psql(server: Server, script: str, database: str = "postgres") -> str:
     """A script, as the server's own administrator (not reachable for functions: they have no such password)."""
-    return _run("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1",
-                f"--dbname=postgresql://rdsadmin:rdsadmin@{server.address}:{server.port}/{database}", input=script).stdout.strip()
+    return _run("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", _as_administrator(server, database),
+                input=script).stdout.strip()
 
 
 def create(root: pathlib.Path, instance: str, region: str, address: str, port: int) -> Server:
     """A new primary, started, with the tables of the plan's checks."""
     server = Server(instance, region, str(root / instance), address, port)
+    _create_empty(root, server)
+    psql(server, SCHEMA)
+    return server
+
+
+def _create_empty(root: pathlib.Path, server: Server) -> None:
     password = root / "rdsadmin"
     password.write_text("rdsadmin")
     _hand_over(root)
@@ -93,8 +111,25 @@ def create(root: pathlib.Path, instance: str, region: str, address: str, port: i
     configure(server)
     admit(server, True)
     start(server)
-    psql(server, SCHEMA)
-    return server
+
+
+def dump(server: Server) -> Dump:
+    """Everything that it holds, as of one moment; sessions that write go on meanwhile. A standby can be asked as well."""
+    roles = _run(binary("pg_dumpall"), "--roles-only", _as_administrator(server)).stdout
+    content = _run(binary("pg_dump"), "--format=custom", _as_administrator(server, DATABASE), text=False).stdout
+    return Dump(roles, content)  # type: ignore[arg-type]
+
+
+def restore(root: pathlib.Path, kept: Dump, server: Server) -> None:
+    """A new server, started, that holds what was dumped: a primary of its own. Whatever fails, nothing of it is left."""
+    try:
+        _create_empty(root, server)
+        # The administrator is there already, and gets the password that it had.
+        psql(server, kept.roles.replace("CREATE ROLE rdsadmin;\n", ""))
+        _run(binary("pg_restore"), "--create", "--exit-on-error", _as_administrator(server), input=kept.database, text=False)
+    except BaseException:
+        remove(server)
+        raise
 
 
 def replicate(root: pathlib.Path, primary: Server, instance: str, region: str, address: str) -> Server:
@@ -156,7 +191,23 @@ def start(server: Server) -> None:
 def stop(server: Server) -> None:
     """At once, as a region that is lost stops."""
     if is_running(server):
-        _run(binary("pg_ctl"), "stop", "--mode=immediate", "--wait", "--silent", "--pgdata", server.directory)
+        _stop(server.directory)
+
+
+def _stop(directory: str) -> None:
+    _run(binary("pg_ctl"), "stop", "--mode=immediate", "--wait", "--silent", "--pgdata", directory)
+
+
+def stop_all(root: pathlib.Path) -> None:
+    """Every server that runs below `root`, whoever made it."""
+    for running in root.glob("*/postmaster.pid"):
+        _stop(str(running.parent))
+
+
+def remove(server: Server) -> None:
+    """Stops it, and removes its files."""
+    stop(server)
+    shutil.rmtree(server.directory, ignore_errors=True)
 
 
 def restart(server: Server) -> None:

@@ -27,6 +27,7 @@ import forwarder
 import gate
 import names
 import patches
+import restores
 import roles
 import trials
 from ministack.services import cloudwatch, ssm
@@ -42,7 +43,7 @@ class World:
 
     def __init__(self, configuration: dict[str, Any]) -> None:
         self.configuration = configuration
-        self.servers = [databases.Server(**server) for server in configuration["servers"]]
+        self.port = configuration["servers"][0]["port"]
         self.applications = [
             application.Application(where["address"], where["port"], where["region"], self._instances(where), self._database(where))
             for where in configuration["applications"]
@@ -70,13 +71,13 @@ class World:
         def endpoint() -> str:
             patches.act_in(where["region"])
             parameter = ssm._parameters.get(where["parameter"])
-            return f"{parameter['Value']}:{self.servers[0].port}" if parameter else ""
+            return f"{parameter['Value']}:{self.port}" if parameter else ""
 
         return endpoint
 
     def darken(self, region: str) -> None:
         gate.gate.dark.add(region)
-        for server in self.servers:
+        for server in list(patches.servers.values()):
             if server.region == region:
                 databases.stop(server)
         for one in self.applications:
@@ -84,7 +85,7 @@ class World:
                 one.stop()
 
     def lighten(self, region: str) -> None:
-        for server in self.servers:
+        for server in list(patches.servers.values()):
             if server.region == region and not databases.is_running(server):
                 databases.start(server)
         for one in self.applications:
@@ -98,13 +99,13 @@ class World:
             "functions": gate.processes(),
             "applications": [{"region": one.region, "url": f"http://{one.address}:{one.port}", "up": one.is_up} for one in self.applications],
             "clients": self.clients.as_json(),
-            "databases": [{**server.as_json(), "running": databases.is_running(server)} for server in self.servers],
+            "databases": [{**server.as_json(), "running": databases.is_running(server)} for server in list(patches.servers.values())],
         }
 
     def publish_metrics(self) -> None:
         """What RDS and the load balancers publish by themselves, each in its own region."""
-        for server in self.servers:
-            if databases.is_running(server):
+        for server in list(patches.servers.values()):
+            if databases.is_running(server) and databases.is_standby(server):
                 lag = databases.lag_seconds(server)
                 if lag is not None:
                     self._record(server.region, "AWS/RDS", "ReplicaLag", lag, "Seconds", {"DBInstanceIdentifier": server.instance})
@@ -154,7 +155,8 @@ def main() -> None:
     for service in FORWARDED:
         app.SERVICE_HANDLERS[service] = _forward
     world = World(configuration)
-    patches.run_instances_on(world.servers, set(configuration["quarantine"]))
+    patches.run_instances_on([databases.Server(**server) for server in configuration["servers"]], set(configuration["quarantine"]))
+    restores.apply(pathlib.Path(configuration["root"]), world.port)
     patches.run_groups_on([caches.Server(**server) for server in configuration["caches"]])
     for global_datastore in configuration["globalDatastores"]:
         patches.create_global_datastore(global_datastore["id"], tuple(global_datastore["primary"]), tuple(global_datastore["secondary"]))

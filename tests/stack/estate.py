@@ -60,6 +60,7 @@ def make(account: Account, plan: Plan, servers: dict[str, databases.Server], ima
     _configuration(account, plan, servers)
     _channels(account, plan, webhook)
     _backups(account, plan)
+    _isolated_subnets(account, plan)
 
 
 def _regions(plan: Plan) -> tuple[str, str]:
@@ -77,8 +78,11 @@ def _databases(account: Account, plan: Plan) -> None:
         )
         arn = f"arn:aws:rds:{primary}:123456789012:db:{database['primary']}"
         replica = database["standby"]["id"]
+        # A key does not leave its region.
+        key = account.client("kms", standby).create_key(Description=replica)["KeyMetadata"]["Arn"]
         account.client("rds", standby).create_db_instance_read_replica(
-            DBInstanceIdentifier=replica, SourceDBInstanceIdentifier=arn, DBInstanceClass="db.t3.small", VpcSecurityGroupIds=[OPEN_GROUP], Tags=tags(plan)
+            DBInstanceIdentifier=replica, SourceDBInstanceIdentifier=arn, DBInstanceClass="db.t3.small", VpcSecurityGroupIds=[OPEN_GROUP], KmsKeyId=key,
+            Tags=tags(plan),
         )
         # A replica has no automated backups until it is told to.
         account.client("rds", standby).modify_db_instance(DBInstanceIdentifier=replica, BackupRetentionPeriod=7, ApplyImmediately=True)
@@ -145,6 +149,19 @@ def _backups(account: Account, plan: Plan) -> None:
             s3 = account.client("s3", primary)
             s3.create_bucket(Bucket=backup["method"]["bucket"])
             s3.put_object(Bucket=backup["method"]["bucket"], Key=f"{backup['method']['prefix']}dump.sql.gz", Body=b"a dump")
+
+
+def _isolated_subnets(account: Account, plan: Plan) -> None:
+    """Where clones go: subnets of the standby region in two zones, which lead nowhere."""
+    _, standby = _regions(plan)
+    ec2 = account.client("ec2", standby)
+    for group in sorted({database["restoreTest"]["subnetGroup"] for database in plan["databases"] if "restoreTest" in database}):
+        vpc = ec2.create_vpc(CidrBlock="10.86.0.0/16")["Vpc"]["VpcId"]
+        subnets = [
+            ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.86.{number}.0/24", AvailabilityZone=f"{standby}{zone}")["Subnet"]["SubnetId"]
+            for number, zone in enumerate("ab")
+        ]
+        account.client("rds", standby).create_db_subnet_group(DBSubnetGroupName=group, DBSubnetGroupDescription=group, SubnetIds=subnets, Tags=tags(plan))
 
 
 def inbox(name: str) -> str:

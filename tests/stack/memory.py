@@ -1,6 +1,7 @@
 """The estate as it is, kept under a name and brought back: so that a test can try one thing after another from the same beginning.
 
 Kept: Muster's table, parameters, alarms, global datastores, RDS instances and snapshots, Auto Scaling groups and their instances, launch templates, records.
+An instance that was restored from a snapshot and is gone meanwhile is restored once more.
 Not kept: what PostgreSQL has stored, objects in buckets, metrics, executions, messages.
 """
 
@@ -9,13 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import patches
+import restores
 from ministack.services import cloudwatch, dynamodb, ssm
 from moto.autoscaling.models import autoscaling_backends
 from moto.ec2.models import ec2_backends
 from moto.rds.models import rds_backends
 from moto.route53.models import route53_backends
 
-#: name -> what was kept: plain data, for each of moto's objects its attributes, and which snapshots were there
+#: name -> what was kept: plain data, for each of moto's objects its attributes, and which RDS instances and snapshots were there
 _kept: dict[str, tuple[dict[str, Any], list[tuple[Any, dict[str, Any]]], list[tuple[Any, dict[str, Any]]]]] = {}
 
 
@@ -51,13 +53,13 @@ def _data() -> dict[str, Any]:
 def keep(name: str) -> None:
     """Keeps everything, as it is now."""
     objects = [(thing, vars(thing) if counting is None else {one: vars(thing)[one] for one in counting}) for thing, counting in _objects()]
-    snapshots = [(backend.database_snapshots, dict(backend.database_snapshots)) for backend in rds_backends[patches.ACCOUNT].values()]
-    _kept[name] = (copy.deepcopy(_data()), [(thing, _copied(attributes)) for thing, attributes in objects], snapshots)
+    held = [there for backend in rds_backends[patches.ACCOUNT].values() for there in (backend.databases, backend.database_snapshots)]
+    _kept[name] = (copy.deepcopy(_data()), [(thing, _copied(attributes)) for thing, attributes in objects], [(there, dict(there)) for there in held])
 
 
 def restore(name: str) -> None:
     """Everything as it was when it was kept."""
-    data, objects, snapshots = _kept[name]
+    data, objects, held = _kept[name]
     data = copy.deepcopy(data)
     for key, items in data["items"].items():
         dynamodb._tables._data[key]["items"] = items
@@ -66,8 +68,9 @@ def restore(name: str) -> None:
             present.clear()
             present.update(data[kind])
     # In place: moto has more than one reference to it.
-    for present, then in snapshots:
+    for present, then in held:
         present.clear()
         present.update(then)
     for thing, attributes in objects:
         vars(thing).update(_copied(attributes))
+    restores.settle()

@@ -41,15 +41,27 @@ def act_in(region: str) -> None:
 
 # RDS: instances that are real servers
 
-#: instance identifier -> the server that it is, and its groups when clients may connect
-_servers: dict[str, databases.Server] = {}
+#: region and instance identifier -> the server that the instance is
+servers: dict[tuple[str, str], databases.Server] = {}
+#: security groups that let no client in
 _quarantine: set[str] = set()
 
 
-def run_instances_on(servers: list[databases.Server], quarantine: set[str]) -> None:
+def run_instances_on(running: list[databases.Server], quarantine: set[str]) -> None:
     """The instances of these names are these servers; a group of `quarantine` lets no client in."""
-    _servers.update({server.instance: server for server in servers})
+    servers.update({(server.region, server.instance): server for server in running})
     _quarantine.update(quarantine)
+
+
+def server_of(database: Any) -> databases.Server | None:
+    """The server that an instance is."""
+    return servers.get((database.region, database.db_instance_identifier))
+
+
+def admit(server: databases.Server, database: Any) -> None:
+    """Whom the instance's security groups let in."""
+    databases.admit(server, not _quarantine & set(database.vpc_security_group_ids))
+    databases.reload(server)
 
 
 def _rds() -> None:
@@ -57,12 +69,14 @@ def _rds() -> None:
     instance: Any = rds.DBInstance
     created, modified = backend.create_db_instance_read_replica, backend.modify_db_instance
 
-    # The endpoint is where the server listens. (moto makes up a name that nobody answers to.)
+    # The endpoint is where the server listens; an instance that is `creating` has none. (moto makes up a name that nobody answers to.)
     moto_endpoint = instance.endpoint.fget
 
     def endpoint(self: Any) -> Any:
-        server = _servers.get(self.db_instance_identifier)
-        return moto_endpoint(self) if server is None else server.endpoint
+        server = server_of(self)
+        if server is None:
+            return None if self.status == "creating" else moto_endpoint(self)
+        return server.endpoint
 
     instance.endpoint = property(endpoint)
 
@@ -93,10 +107,9 @@ def _rds() -> None:
     # Source: the EC2 user guide, "Security group connection tracking".
     def modify_db_instance(self: Any, db_instance_identifier: str, db_kwargs: dict[str, Any]) -> Any:
         database = modified(self, db_instance_identifier, db_kwargs)
-        server = _servers.get(database.db_instance_identifier)
+        server = server_of(database)
         if server is not None and "vpc_security_group_ids" in db_kwargs:
-            databases.admit(server, not _quarantine & set(database.vpc_security_group_ids))
-            databases.reload(server)
+            admit(server, database)
         return database
 
     # RebootDBInstance: `rebooting`, then `available`; every session has ended.
@@ -116,20 +129,27 @@ def _promote(backend: Any, database: Any) -> None:
     time.sleep(1)
     if database.status != "modifying" or not database.is_replica:
         return  # Undone meanwhile: see memory.py.
-    server = _servers.get(database.db_instance_identifier)
+    server = server_of(database)
     if server is not None and databases.is_standby(server):
         databases.promote(server)
-    source = database.source_db_instance_identifier
+    leave_source(backend, database)
     database.is_replica, database.source_db_instance_identifier = False, None
-    region = source.split(":")[3] if source.startswith("arn:") else backend.region_name
-    original = rds.rds_backends[ACCOUNT][region].databases.get(source.rsplit(":", 1)[-1])
-    if original is not None:
-        original.replicas = [name for name in original.replicas if name not in (database.db_instance_identifier, database.db_instance_arn)]
     database.status = "available"
 
 
+def leave_source(backend: Any, replica: Any) -> None:
+    """The source of a replica does not list it any more."""
+    source = replica.source_db_instance_identifier
+    if source is None:
+        return
+    region = source.split(":")[3] if source.startswith("arn:") else backend.region_name
+    original = rds.rds_backends[ACCOUNT][region].databases.get(source.rsplit(":", 1)[-1])
+    if original is not None:
+        original.replicas = [name for name in original.replicas if name not in (replica.db_instance_identifier, replica.db_instance_arn)]
+
+
 def _reboot(database: Any) -> None:
-    server = _servers.get(database.db_instance_identifier)
+    server = server_of(database)
     if server is not None and databases.is_running(server):
         databases.restart(server)
     database.status = "available"

@@ -121,13 +121,14 @@ def emulate(
     parameter = next(item["parameter"] for item in plan["configuration"] if item["kind"] == "ssmParameter")
     balancers = {check["dimensions"]["LoadBalancer"] for check in plan["checks"] if check["kind"] == "metric"}
     configuration = {
+        "root": str(root),
         "control": ports["control"],
         "dns": ports["dns"],
         "publicName": NAMES["public"],
         "regions": [regions[role] for role in ("primary", "standby", "witness")],
         "servers": [server.as_json() for server in servers],
         "caches": [group.as_json() for group in groups],
-        "quarantine": [database["fence"]["securityGroup"] for database in plan["databases"]],
+        "quarantine": [group for database in plan["databases"] for group in closed_groups(database)],
         "applications": [
             {"address": ADDRESSES[role], "port": ports["application"], "region": regions[role], "group": serving[role]["group"], "parameter": parameter}
             for role in ("primary", "standby")
@@ -174,6 +175,11 @@ def emulate(
     raise SystemExit(f"the emulators do not answer: see {directory.path}/emulator.log")
 
 
+def closed_groups(database: dict[str, Any]) -> list[str]:
+    """The security groups that let in Muster's functions, and no client: of a fenced primary, of a clone."""
+    return [database["fence"]["securityGroup"], *database.get("restoreTest", {}).get("securityGroups", [])]
+
+
 def install(directory: Directory, account: Account, target: pathlib.Path, regions: dict[str, str], zone: str) -> dict[str, Any]:
     """The stack of the standby region, and its witness."""
     here = {"DnsServer": directory.read()["dns"], "Architecture": "arm64" if platform.machine() == "aarch64" else "x86_64"}
@@ -217,8 +223,8 @@ def stop(directory: Directory) -> None:
         return
     if "emulator" in state:
         end(state["emulator"], str(HERE / "emulator.py"))
-    for server in state.get("servers", []):
-        databases.stop(databases.Server(**server))
+    # The emulator may have made some, and may have died.
+    databases.stop_all(pathlib.Path(state["root"]))
     for cache in state.get("caches", []):
         end(cache["process"], caches.SERVER)
     shutil.rmtree(state["root"], ignore_errors=True)
@@ -232,6 +238,7 @@ ASKED = {
     "holding": "; then `decide skip`, `decide retry` or `decide abort`",
     "veto": "; within 30 seconds `decide veto`, or else it fails over",
     "backups": ": nothing, unless a phase fails",
+    "restores": ": nothing, unless a phase fails",
     "policies": "; within 30 seconds `decide veto`, or else it fails over",
 }
 

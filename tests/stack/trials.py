@@ -9,6 +9,7 @@ from typing import Any
 import gate
 import memory
 import patches
+import restores
 import roles
 from aws import Account
 from ministack.services import cloudwatch, eventbridge, scheduler
@@ -48,6 +49,7 @@ VERBS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
     "/tick": lambda asked: roles.tick(asked["machine"]),
     "/unheard": raise_unheard,
     "/snapshot": lambda asked: patches.change_snapshot(**asked),
+    "/instance": lambda asked: restores.change_instance(**asked),
 }
 
 
