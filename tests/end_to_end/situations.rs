@@ -144,7 +144,7 @@ fn open(stack: &Stack, flow: &str) -> Run {
 async fn prepare_proofs(stack: &Stack) -> Run {
     let there = &stack.plan().regions.standby;
     let copy = stack.snapshots(there).await.into_iter().max_by_key(|copy| copy.taken_at).unwrap();
-    stack.aws.mark_snapshot(there, &copy.name, "muster:used-by", "basecoat-portal.restore-test.1").await.unwrap();
+    stack.tag(there, "snapshot", &copy.name, "muster:used-by", "basecoat-portal.restore-test.1").await;
     keep(stack, "marked");
     restore(stack, "copied");
     let run = open(stack, "restore-test");
@@ -192,7 +192,15 @@ async fn snapshot(stack: &Stack, name: &str, seconds: u64, status: &str) {
     let (here, there) = (&plan.regions.primary, &plan.regions.standby);
     let made = client(here).create_db_snapshot().db_instance_identifier(&plan.databases[0].primary).db_snapshot_identifier(name).set_tags(Some(tags.clone()));
     let arn = made.send().await.unwrap().db_snapshot.unwrap().db_snapshot_arn.unwrap();
-    client(there).copy_db_snapshot().source_db_snapshot_identifier(arn).target_db_snapshot_identifier(name).set_tags(Some(tags)).send().await.unwrap();
+    client(there)
+        .copy_db_snapshot()
+        .source_db_snapshot_identifier(arn)
+        .target_db_snapshot_identifier(name)
+        .kms_key_id("alias/basecoat-portal")
+        .set_tags(Some(tags))
+        .send()
+        .await
+        .unwrap();
     for region in [here, there] {
         stack.control("/snapshot", Some(&json!({ "region": region, "name": name, "seconds": seconds, "status": status })));
     }

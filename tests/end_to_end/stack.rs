@@ -265,11 +265,15 @@ impl Stack {
     /// A clone's lease is over, as if its time had passed.
     pub(crate) async fn end_lease(&self, clone: &CloneState) {
         let [_, there] = self.regions();
-        let client = aws_sdk_rds::Client::from_conf(aws_sdk_rds::config::Builder::from(&self.sdk).region(Region::new(there.to_string())).build());
         let over = self.aws.now().before(muster_core::Duration::from_mins(1));
-        let tag = aws_sdk_rds::types::Tag::builder().key(LEASE_TAG).value(over.to_string()).build();
-        let arn = format!("arn:aws:rds:{there}:123456789012:db:{}", clone.name);
-        client.add_tags_to_resource().resource_name(arn).tags(tag).send().await.unwrap();
+        self.tag(&there, "db", &clone.name, LEASE_TAG, &over.to_string()).await;
+    }
+
+    /// Somebody sets a tag of an instance (`db`) or a snapshot.
+    pub(crate) async fn tag(&self, region: &muster_core::Region, kind: &str, name: &str, tag: &str, value: &str) {
+        let client = aws_sdk_rds::Client::from_conf(aws_sdk_rds::config::Builder::from(&self.sdk).region(Region::new(region.to_string())).build());
+        let tag = aws_sdk_rds::types::Tag::builder().key(tag).value(value).build();
+        client.add_tags_to_resource().resource_name(format!("arn:aws:rds:{region}:123456789012:{kind}:{name}")).tags(tag).send().await.unwrap();
     }
 
     /// The report of the run that was closed last; `null` before there is one.

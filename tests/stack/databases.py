@@ -126,7 +126,9 @@ def restore(root: pathlib.Path, kept: Dump, server: Server) -> None:
         _create_empty(root, server)
         # The administrator is there already, and gets the password that it had.
         psql(server, kept.roles.replace("CREATE ROLE rdsadmin;\n", ""))
-        _run(binary("pg_restore"), "--create", "--exit-on-error", _as_administrator(server), input=kept.database, text=False)
+        # A database that is fenced is restored fenced, as a block device would be; what restores it writes all the same.
+        _run(binary("pg_restore"), "--create", "--exit-on-error", _as_administrator(server), input=kept.database, text=False,
+             env={**os.environ, "PGOPTIONS": "-c default_transaction_read_only=off"})
     except BaseException:
         remove(server)
         raise

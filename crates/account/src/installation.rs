@@ -18,6 +18,8 @@ pub struct Installation {
     pub mode: String,
     /// The value or pattern of the tag that resources must carry; `*` for any.
     pub service_tag: String,
+    /// The ARN of the topic that tells of trouble with Muster itself.
+    pub pages: String,
     /// Where the schedules of backups go; the name of the first output that is missing for them in a stack that has none.
     pub schedules: Result<BackupSchedules, &'static str>,
 }
@@ -81,6 +83,7 @@ impl Installation {
             alarm_prefix: output("AlarmPrefix")?,
             mode: output("Mode")?,
             service_tag: output("ServiceTag")?,
+            pages: output("PagesTopicArn")?,
             schedules: BackupSchedules::of_outputs(&outputs),
         }))
     }

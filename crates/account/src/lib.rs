@@ -18,7 +18,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::region::Region as SdkRegion;
 use muster_core::Region;
 
-pub use alarms::{AlarmPlan, make_alarms, plan_alarms};
+pub use alarms::{AlarmPlan, AlarmRule, make_alarms, plan_alarms};
 pub use installation::{BackupSchedules, Installation};
 pub use plans::{InForce, plan_in_force, put_plan};
 pub use resources::{Kind, Resource, resources};

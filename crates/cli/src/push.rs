@@ -4,8 +4,8 @@
 use std::io::{BufRead, IsTerminal};
 
 use muster_account::{
-    Account, AlarmPlan, Failed, InForce, Installation, SERVICE_TAG, ScheduleChange, Untagged, apply_schedules, make_alarms, plan_alarms, plan_in_force,
-    put_plan, resources, schedule_changes, untagged,
+    Account, AlarmPlan, AlarmRule, Failed, InForce, Installation, SERVICE_TAG, ScheduleChange, Untagged, apply_schedules, make_alarms, plan_alarms,
+    plan_in_force, put_plan, resources, schedule_changes, untagged,
 };
 use muster_actions::unbuilt;
 use muster_backups::{ScheduleEntry, restore_test_schedules, schedules};
@@ -80,7 +80,7 @@ async fn push(arguments: &Push, plan: &Plan) -> Result<Ending, Stop> {
         return Ok(Ending::Good);
     }
     // The alarms first: a plan in force whose alarm does not exist would wait for nothing.
-    let left = make_alarms(&account, region, service, &alarms).await.map_err(cannot_ask)?;
+    let left = make_alarms(&account, region, service, &installation.pages, &alarms).await.map_err(cannot_ask)?;
     let version = match before {
         Some(before) if is_same => before.version,
         _ => put_plan(&account, region, &installation.bucket, plan).await.map_err(cannot_ask)?,
@@ -95,7 +95,7 @@ async fn push(arguments: &Push, plan: &Plan) -> Result<Ending, Stop> {
 
 /// An alarm that the installation's rule does not see would never start anything.
 fn refuse_deaf_alarm(installation: &Installation, alarms: &[AlarmPlan]) -> Result<(), Complaint> {
-    match alarms.iter().find(|alarm| alarm.below_one && !alarm.name.starts_with(&installation.alarm_prefix)) {
+    match alarms.iter().find(|alarm| alarm.rule == AlarmRule::BelowOne && !alarm.name.starts_with(&installation.alarm_prefix)) {
         None => Ok(()),
         Some(alarm) => Err(Complaint::new(
             format!("the alarm `{}` under `triggers.alarms` does not begin with `{}`", alarm.name, installation.alarm_prefix),
