@@ -99,7 +99,7 @@ pub(crate) async fn prepare(stack: &Stack) -> Runs {
     keep(stack, "touched");
     restore(stack, "open");
 
-    ask(stack, "close-run", &closing(&run));
+    ask(stack, "close-run", &closing(&run, "succeeded"));
     keep(stack, "closed");
     restore(stack, "open");
 
@@ -285,8 +285,8 @@ fn in_run(run: &Run, phase: &str, request: &str) -> Value {
     json!({ "run": run, "phase": phase, "request": serde_json::from_str::<Value>(request).unwrap() })
 }
 
-fn closing(run: &Run) -> Value {
-    in_run(run, "CloseRun", &json!({ "outcome": "succeeded", "execution": EXECUTION }).to_string())
+fn closing(run: &Run, outcome: &str) -> Value {
+    in_run(run, "CloseRun", &json!({ "outcome": outcome, "execution": EXECUTION }).to_string())
 }
 
 /// What a function is asked, once on each estate; empty for a function that this test does not know.
@@ -303,9 +303,15 @@ pub(crate) fn situations(function: &str, runs: &Runs, stack: &Stack) -> Vec<Situ
             let alarm = json!({ "source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "detail": { "alarmName": stack.text("/alarm"), "state": { "value": "ALARM" } } });
             vec![on("fresh", opening(alarm), "opened"), on("open", opening(stack.order()), "closed run")]
         }
-        "muster-live-close-run" => vec![on("open", closing(run), "lock released"), on("closed", closing(run), "lock released")],
+        "muster-live-close-run" => vec![
+            on("open", closing(run, "succeeded"), "lock released"),
+            on("closed", closing(run, "succeeded"), "lock released"),
+            on("open", closing(run, "failed"), "lock released"),
+        ],
         "muster-live-confirm-outage" => vec![phase("open", "ConfirmOutage", "{}", "confirmed")],
-        "muster-live-preflight" => vec![phase("open", "Preflight", "{}", "as the failover needs them")],
+        "muster-live-preflight" => {
+            vec![phase("open", "Preflight", "{}", "as the failover needs them"), on("open", in_run(&late, "Preflight", "{}"), "deadline passed")]
+        }
         "muster-live-request-decision" => vec![
             phase("open", "RequestDecision", r#"{"token": "a token"}"#, "waiting for an answer"),
             phase("answered", "RequestDecision", r#"{"token": "a token"}"#, "veto"),
@@ -321,6 +327,7 @@ pub(crate) fn situations(function: &str, runs: &Runs, stack: &Stack) -> Vec<Situ
         }
         "muster-live-promote-replica" => vec![
             phase("accepted", "PromoteReplica", "{}", "promot"),
+            phase("promoted", "PromoteReplica", "{}", "promoted"),
             Situation { throttled: Some("rds:PromoteReadReplica"), ..phase("accepted", "PromoteReplica", "{}", "Muster.Transient") },
         ],
         "muster-live-failover-cache" => vec![phase("open", "FailoverCache", "{}", "portal-cache")],
@@ -344,17 +351,25 @@ pub(crate) fn situations(function: &str, runs: &Runs, stack: &Stack) -> Vec<Situ
         "muster-live-stand-down" => vec![phase("touched", "StandDown", "{}", "undoing"), phase("open", "StandDown", "{}", "is as it was")],
         "muster-live-take-backup" => {
             let take = |estate| on(estate, in_run(&runs.backup, "TakeBackup", "{}"), "asked for");
-            vec![take("nothing taken"), Situation { answered: "failed, and is made again", ..take("failed") }]
+            vec![
+                take("nothing taken"),
+                Situation { answered: "failed, and is made again", ..take("failed") },
+                Situation { answered: "taken", ..take("copied") },
+            ]
         }
         "muster-live-copy-backup" => {
             let copy = |estate| on(estate, in_run(&runs.backup, "CopyBackup", "{}"), "asked for");
-            vec![copy("taken"), Situation { answered: "failed, and is made again", ..copy("failed") }]
+            vec![
+                copy("taken"),
+                Situation { answered: "failed, and is made again", ..copy("failed") },
+                Situation { answered: "copied", ..copy("copied") },
+            ]
         }
         "muster-live-prune-backups" => vec![on("copied", in_run(&runs.backup, "PruneBackups", "{}"), "old-3")],
         "muster-live-verify-backups" => vec![on("copied", in_run(&runs.backup, "VerifyBackups", "{}"), "sound")],
         "muster-live-restore-clone" => {
             let made = |estate, answered| on(estate, in_run(&runs.proof, "RestoreClone", "{}"), answered);
-            vec![made("proving", "asked for, from"), made("restored in vain", "is being removed")]
+            vec![made("proving", "asked for, from"), made("restored in vain", "is being removed"), made("restored", "restored")]
         }
         "muster-live-verify-clone" => vec![on("restored", in_run(&runs.proof, "VerifyClone", "{}"), "sound")],
         "muster-live-destroy-clone" => {

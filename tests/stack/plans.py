@@ -33,6 +33,7 @@ backups:
     of: databases.portal-db
     every: daily 02:00 UTC
     maxAge: 26h
+    encryption: AES-256
 """
 
 #: Where a clone goes, and what has to be the same in it. A row that was begun before the snapshot may be committed after it: here each is an insert of its

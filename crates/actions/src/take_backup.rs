@@ -96,12 +96,13 @@ where
 fn asked_for(asked: &[Name], rules: &Rules, seen: &Seen, cx: &Context<'_, Plan>) -> Option<Take> {
     let points = &seen.situation.points;
     let is_busy = points.iter().any(|point| point.status == PointStatus::Creating);
-    if is_busy || !seen.unread.is_empty() {
+    if is_busy {
         return None;
     }
     let lines = rules.lines.iter().filter(|line| asked.contains(&line.name));
     let mut takes = lines.filter_map(|line| by_hand(&rules.service, line, cx.run.opened_at));
-    takes.find(|take| !points.iter().any(|point| point.name == take.name && point.place == take.place))
+    let is_unread = |take: &Take| seen.unread.iter().any(|(place, _)| *place == take.place);
+    takes.find(|take| !is_unread(take) && !points.iter().any(|point| point.name == take.name && point.place == take.place))
 }
 
 fn tags(plan: &Plan, take: &Take) -> BTreeMap<Arc<str>, Arc<str>> {
