@@ -31,6 +31,7 @@ mod metrics;
 mod network;
 mod objects;
 mod outcome;
+mod people;
 mod ports;
 mod protection;
 mod proving;
