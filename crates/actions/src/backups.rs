@@ -56,7 +56,7 @@ pub(crate) fn parts(plan: &Plan) -> Vec<(PartReference, SnapshotSource, Rules)> 
 }
 
 /// What a part's snapshots and automated backups are taken of; `None` where it is nothing that AWS runs.
-pub(crate) fn source_of(plan: &Plan, of: &PartReference) -> Option<SnapshotSource> {
+pub fn source_of(plan: &Plan, of: &PartReference) -> Option<SnapshotSource> {
     let (section, name) = of.parts()?;
     let (kind, name) = match section {
         "databases" => {
@@ -74,23 +74,28 @@ pub(crate) fn source_of(plan: &Plan, of: &PartReference) -> Option<SnapshotSourc
     Some(SnapshotSource { kind, name: name.as_str().into() })
 }
 
-/// Looks at one part: every page of every place that its backups go to. Parts are looked at one after the other, so that memory holds one of them.
+/// Looks at one part and decides what is to be done. Parts are looked at one after the other, so that memory holds one of them.
 pub(crate) async fn look(world: &impl Snapshots, of: PartReference, source: SnapshotSource, rules: &Rules, now: Timestamp) -> Seen {
+    let (situation, unread) = there(world, &of, &source, rules).await;
+    let decision = decide(&situation, rules, now);
+    Seen { of, source, situation, decision, unread }
+}
+
+/// What is there of one part: every page of every place that its backups go to; and the listings that failed.
+pub(crate) async fn there(world: &impl Snapshots, of: &PartReference, source: &SnapshotSource, rules: &Rules) -> (Situation, Vec<(Place, CallError)>) {
     let mut places: Vec<&Place> = rules.lines.iter().flat_map(|line| line.destinations.iter().map(|destination| &destination.place)).collect();
     places.sort_unstable();
     places.dedup();
     let (mut points, mut unread) = (Vec::new(), Vec::new());
     for place in places {
         let origin = rules.lines.iter().any(|line| line.source().is_some_and(|source| source.place == *place));
-        match pages(world, place, &source).await {
-            Ok(found) => points.extend(found.into_iter().map(|snapshot| point(snapshot, place, &of, rules, origin))),
+        match pages(world, place, source).await {
+            Ok(found) => points.extend(found.into_iter().map(|snapshot| point(snapshot, place, of, rules, origin))),
             Err(error) => unread.push((place.clone(), error)),
         }
     }
     // The kill switch is looked at on the way into every call that changes anything: what it stops, the run holds for.
-    let situation = Situation { points, unread: unread.iter().map(|(place, _)| place.clone()).collect(), kill_switch: false };
-    let decision = decide(&situation, rules, now);
-    Seen { of, source, situation, decision, unread }
+    (Situation { points, unread: unread.iter().map(|(place, _)| place.clone()).collect(), kill_switch: false }, unread)
 }
 
 /// Removes what failed, where it was to be made: its name is in the way of the next attempt, and nothing can be restored from it.

@@ -27,7 +27,8 @@ pub(crate) enum Pace {
     Turn(Duration),
     /// No client waits for it, and it shows itself once a minute or takes minutes: nothing is lost by looking once a minute.
     Unhurried,
-    /// No client waits for it, and it takes minutes to a day: once it has taken minutes, looking every five finds nothing later that counts.
+    /// No client waits for it, and it takes from a minute to a day: looking when it has taken a third longer, every five minutes at least, finds nothing
+    /// later that counts.
     Hours,
 }
 
@@ -40,7 +41,7 @@ impl Pace {
             Pace::NotBefore(left) => left.max(Pace::Minutes.soonest(elapsed)),
             Pace::Turn(left) => left.max(Duration::from_secs(1)),
             Pace::Unhurried => Duration::from_secs(60),
-            Pace::Hours => Duration::from_millis(elapsed.as_millis() / 6).max(Duration::from_secs(10)).min(Duration::from_mins(5)),
+            Pace::Hours => Duration::from_millis(elapsed.as_millis() / 3).max(Duration::from_secs(30)).min(Duration::from_mins(5)),
         }
     }
 }

@@ -12,7 +12,7 @@ use muster_plan::{BackupMethod, PartReference, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::backups::{look, parts, source_of};
+use crate::backups::{parts, source_of, there};
 use crate::listed::{End, Listed, MOST_PAGES};
 use crate::notes::{self, Book};
 use crate::round::is_over;
@@ -247,17 +247,17 @@ impl<'a> Surveying<'a> {
             if open.is_empty() || self.is_over(world) {
                 continue;
             }
-            let seen = look(world, of.clone(), source, &rules, world.now()).await;
+            let (situation, unread) = there(world, &of, &source, &rules).await;
             for wanted in open {
                 let note = listing_note(&wanted);
                 let mut listed = self.listed.remove(&note).unwrap_or_else(|| Listed::new(self.cx.since));
-                match seen.unread.iter().find(|(place, _)| *place == wanted.place) {
+                match unread.iter().find(|(place, _)| *place == wanted.place) {
                     Some((_, error)) => listed.fail(error, false),
                     None => {
                         let of_backup = |point: &&muster_backups::RecoveryPoint| {
                             point.place == wanted.place && rules.line_of(point).is_some_and(|line| line.name == wanted.backup)
                         };
-                        listed.add(seen.situation.points.iter().filter(of_backup).map(Into::into), world.now());
+                        listed.add(situation.points.iter().filter(of_backup).map(Into::into), world.now());
                         listed.end = Some(End::Read);
                     }
                 }

@@ -46,8 +46,10 @@ where
 {
     let parts = parts(cx.plan);
     let (mut round, many) = (Round::resume(world, cx, "taken").await?, parts.len());
-    for (of, source, rules) in parts {
+    for (of, source, mut rules) in parts {
         if round.has_turn(&of.0) && !is_over(world, cx) {
+            // What is copied elsewhere is `copy-backup`'s to look at.
+            rules.lines.iter_mut().for_each(|line| line.destinations.retain(|destination| destination.place.region == cx.plan.regions.primary));
             round.put(of.0.clone(), take_part(&request, world, cx, of, source, &rules).await);
         }
     }

@@ -271,6 +271,12 @@ impl StepFunctions {
         self.execution(arn)?.redrive()
     }
 
+    /// Forgets the executions that ended before an instant (milliseconds since 1970), as AWS does after 90 days: nobody can describe or redrive them any
+    /// more, and their names are free.
+    pub fn forget_ended_before(&self, instant: u64) {
+        self.0.executions.borrow_mut().retain(|_, execution| execution.status().1.is_none_or(|ended| ended >= instant));
+    }
+
     /// The recorded events of an execution.
     ///
     /// # Errors

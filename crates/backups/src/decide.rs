@@ -80,9 +80,13 @@ impl<'a> Part<'a> {
 
     fn decide(&self, lines: &[&'a Line], decision: &mut Decision) {
         let mut busy = self.points.iter().any(|(_, point, _)| point.status == PointStatus::Creating);
+        let mut arriving = BTreeMap::new();
         for line in lines {
             for destination in &line.destinations {
-                decision.copies.extend(self.copies(line, destination));
+                let Some(from) = &destination.from else { continue };
+                let candidates = self.candidates(line, destination, from);
+                decision.copies.extend(self.copies(line, destination, from, &candidates));
+                self.awaits(line, destination, from, candidates, &mut arriving);
             }
             if !busy && let Some(take) = self.due(line) {
                 busy = true;
@@ -91,7 +95,6 @@ impl<'a> Part<'a> {
         }
         let last_good = self.last_good(lines);
         let (retained, newest_of_days) = self.retained(lines);
-        let arriving = self.awaited(lines);
         for (index, point, line) in &self.points {
             let reasons = self.reasons(point, *line, &retained, &arriving, last_good.contains(index));
             let destination = line.and_then(|line| line.at(&point.place));
@@ -212,13 +215,12 @@ impl<'a> Part<'a> {
         }
     }
 
-    fn copies(&self, line: &Line, destination: &Destination) -> Vec<CopyOrder> {
-        let Some(from) = &destination.from else { return Vec::new() };
+    fn copies(&self, line: &Line, destination: &Destination, from: &Place, candidates: &[&RecoveryPoint]) -> Vec<CopyOrder> {
         if self.situation.unread.iter().any(|place| place == from || *place == destination.place) {
             return Vec::new();
         }
         let there: BTreeSet<&str> = self.points_at(line, &destination.place).into_iter().map(|point| point.name.as_str()).collect();
-        let orders = self.candidates(line, destination, from).into_iter().filter(|point| !there.contains(point.name.as_str()));
+        let orders = candidates.iter().filter(|point| !there.contains(point.name.as_str()));
         orders
             .map(|point| CopyOrder {
                 backup: line.name.clone(),
@@ -232,25 +234,17 @@ impl<'a> Part<'a> {
             .collect()
     }
 
-    /// The points whose copy is still to be made, or under way: deleting the source may fail it.
-    fn awaited(&self, lines: &[&'a Line]) -> BTreeMap<Key<'a>, Place> {
-        let mut awaited = BTreeMap::new();
-        for line in lines {
-            for destination in &line.destinations {
-                let Some(from) = &destination.from else { continue };
-                let there = self.points_at(line, &destination.place);
-                let is_moving = |point: &&&RecoveryPoint| matches!(point.status, PointStatus::Creating | PointStatus::Copying);
-                let moving: BTreeSet<&str> = there.iter().filter(is_moving).map(|point| point.name.as_str()).collect();
-                // What could not be read may be on its way; and so may everything where nothing at all is seen: an empty listing proves no absence.
-                let unseen = self.situation.unread.contains(&destination.place) || there.is_empty();
-                let may_move = |point: &&RecoveryPoint| (unseen && point.status == PointStatus::Available) || moving.contains(point.name.as_str());
-                let sources = self.points_at(line, from).into_iter().filter(may_move);
-                for point in sources.chain(self.candidates(line, destination, from)) {
-                    awaited.insert((&point.place, point.name.as_str()), destination.place.clone());
-                }
-            }
+    /// The points whose copy to a destination is still to be made, or under way: deleting the source may fail it.
+    fn awaits(&self, line: &Line, destination: &Destination, from: &Place, candidates: Vec<&'a RecoveryPoint>, awaited: &mut BTreeMap<Key<'a>, Place>) {
+        let there = self.points_at(line, &destination.place);
+        let is_moving = |point: &&&RecoveryPoint| matches!(point.status, PointStatus::Creating | PointStatus::Copying);
+        let moving: BTreeSet<&str> = there.iter().filter(is_moving).map(|point| point.name.as_str()).collect();
+        // What could not be read may be on its way; and so may everything where nothing at all is seen: an empty listing proves no absence.
+        let unseen = self.situation.unread.contains(&destination.place) || there.is_empty();
+        let may_move = |point: &&RecoveryPoint| (unseen && point.status == PointStatus::Available) || moving.contains(point.name.as_str());
+        for point in self.points_at(line, from).into_iter().filter(may_move).chain(candidates) {
+            awaited.insert((&point.place, point.name.as_str()), destination.place.clone());
         }
-        awaited
     }
 
     /// The snapshot that a line's schedule asks for now, unless it was taken, or its place could not be read.

@@ -79,6 +79,12 @@ impl StateMachines {
         of_flow.filter(|arn| self.execution_state(arn) == ExecutionState::Running).cloned().collect()
     }
 
+    /// Forgets the executions that ended before an instant: for rehearsals that last for months.
+    pub(crate) fn forget_ended_before(&self, instant: Timestamp) {
+        self.functions.forget_ended_before(u64::try_from(instant.as_millis()).unwrap_or_default());
+        self.started.borrow_mut().retain(|(_, arn)| self.functions.execution_status(arn).is_ok());
+    }
+
     /// How many executions of a flow were started.
     pub(crate) fn started(&self, flow: &str) -> usize {
         self.started.borrow().iter().filter(|(known, _)| **known == *flow).count()

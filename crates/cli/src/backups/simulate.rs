@@ -65,7 +65,7 @@ fn summary(service: &str, days: u16, protection: &Protection) -> String {
         |what: &str, number: u64, of: &str| rows.push(vec![(PLAIN, what.to_owned()), (PLAIN, format!("{:>9}", thousands(number))), (QUIET, of.to_owned())]);
     row("made", protection.made, "snapshots and copies");
     row("deleted", protection.deleted, "of them");
-    row("held", protection.held, "times for a person, who did not come");
+    row("held", protection.held, "times for a person, who came or did not");
     text.push_str(&table(6, &rows));
     let late = format!("      late, and said so: {}\n", span(protection.late));
     text.push_str(&paint(QUIET, &late).to_string());
