@@ -79,6 +79,7 @@ soak-simulate: build
 	$(RELEASE) simulate $(PLANS) --every-call --at-most all
 	$(RELEASE) simulate $(PLANS) --every-death --at-most all
 	$(RELEASE) backups simulate $(PLANS) --runs 10
+	$(CARGO) test --locked --workspace --all-features --lib -- --ignored many::
 
 .PHONY: planted
 planted: ## Plants bugs into a scratch copy, and sees the simulation catch each

@@ -359,11 +359,7 @@ pub(crate) fn situations(function: &str, runs: &Runs, stack: &Stack) -> Vec<Situ
         }
         "muster-live-copy-backup" => {
             let copy = |estate| on(estate, in_run(&runs.backup, "CopyBackup", "{}"), "asked for");
-            vec![
-                copy("taken"),
-                Situation { answered: "failed, and is made again", ..copy("failed") },
-                Situation { answered: "copied", ..copy("copied") },
-            ]
+            vec![copy("taken"), Situation { answered: "failed, and is made again", ..copy("failed") }, Situation { answered: "copied", ..copy("copied") }]
         }
         "muster-live-prune-backups" => vec![on("copied", in_run(&runs.backup, "PruneBackups", "{}"), "old-3")],
         "muster-live-verify-backups" => vec![on("copied", in_run(&runs.backup, "VerifyBackups", "{}"), "sound")],

@@ -95,6 +95,8 @@ pub struct Snapshots {
     pub deleted: u64,
     /// How many copies were refused since too many were in flight.
     pub crowded: u64,
+    /// By how much the quota of manual snapshots was raised.
+    pub raised: u64,
     /// The newest slot of each backup that was taken and did not fail.
     taken: BTreeMap<Arc<str>, Timestamp>,
     /// For listings that are old.
@@ -125,7 +127,7 @@ impl Snapshots {
             |place: &SnapshotPlace, stored: &Stored| place.region == *region && place.bucket.is_none() && place.account.is_none() && stored.source.kind == kind;
         let there = self.there.iter().filter(|((place, _), stored)| is_counted(place, stored)).count() as u64;
         let is_reached = self.strikes(now, |fault| *fault == SnapshotFault::QuotaReached(region.clone()));
-        if is_reached { there.max(QUOTA) } else { there }
+        if is_reached { there.max(QUOTA + self.raised) } else { there }
     }
 
     /// The answer to a change that was made.
@@ -172,7 +174,8 @@ impl Estate {
         let is_other_key = snapshots.strikes(now, |fault| *fault == SnapshotFault::OtherKey(place.region.clone()));
         let age = stale.unwrap_or(Duration::ZERO);
         let there = if stale.is_some() { Cow::Owned(snapshots.lately.before(&snapshots.there, now, age)) } else { Cow::Borrowed(&snapshots.there) };
-        let of_source = there.iter().filter(|((at, name), stored)| at == place && stored.source == *source && after.is_none_or(|after| **name > *after));
+        let here = there.range((place.clone(), after.unwrap_or_default().into())..).take_while(|((at, _), _)| at == place);
+        let of_source = here.filter(|((_, name), stored)| stored.source == *source && after.is_none_or(|after| **name > *after));
         let mut found: Vec<Snapshot> = of_source
             .take(PAGE + 1)
             .map(|((_, name), stored)| Snapshot {
@@ -292,11 +295,11 @@ impl Estate {
     pub(crate) fn snapshot_quota(&self, region: &Region, kind: SourceKind) -> Result<Option<SnapshotQuota>, Refusal> {
         let now = self.now();
         self.snapshots.answers(now, region)?;
-        Ok((kind != SourceKind::Cache).then(|| SnapshotQuota { used: self.snapshots.used(now, region, kind), limit: QUOTA }))
+        Ok((kind != SourceKind::Cache).then(|| SnapshotQuota { used: self.snapshots.used(now, region, kind), limit: QUOTA + self.snapshots.raised }))
     }
 
     fn room(&self, now: Timestamp, region: &Region, kind: SourceKind) -> Result<(), Refusal> {
-        match kind != SourceKind::Cache && self.snapshots.used(now, region, kind) >= QUOTA {
+        match kind != SourceKind::Cache && self.snapshots.used(now, region, kind) >= QUOTA + self.snapshots.raised {
             true => Err((CallFault::Rejected, format!("SnapshotQuotaExceeded: cannot create more than {QUOTA} manual snapshots"))),
             false => Ok(()),
         }
