@@ -177,6 +177,11 @@ async fn prepare_backups(stack: &Stack) -> Run {
         snapshot(stack, &format!("old-{hours}"), hours * 3_600, "available").await;
     }
     keep(stack, "copied");
+    // An invocation that had no time for all of it has left what it had read.
+    let read = json!({ "since": run.opened_at, "answers": {}, "failures": {} });
+    stack.aws.note(&run.id.0, "survey/asked", &read).await.unwrap();
+    keep(stack, "half surveyed");
+    restore(stack, "copied");
     snapshot(stack, "failed", 3_600, "failed").await;
     keep(stack, "failed");
     run
@@ -285,6 +290,12 @@ fn in_run(run: &Run, phase: &str, request: &str) -> Value {
     json!({ "run": run, "phase": phase, "request": serde_json::from_str::<Value>(request).unwrap() })
 }
 
+/// What it sends when the phase was pending before.
+fn again(run: &Run, phase: &str) -> Value {
+    let last = json!({ "status": "pending", "retryAfterSeconds": 1, "detail": "", "phase": phase, "since": run.opened_at });
+    json!({ "run": run, "phase": phase, "last": last, "request": {} })
+}
+
 fn closing(run: &Run, outcome: &str) -> Value {
     in_run(run, "CloseRun", &json!({ "outcome": outcome, "execution": EXECUTION }).to_string())
 }
@@ -362,12 +373,16 @@ pub(crate) fn situations(function: &str, runs: &Runs, stack: &Stack) -> Vec<Situ
             vec![copy("taken"), Situation { answered: "failed, and is made again", ..copy("failed") }, Situation { answered: "copied", ..copy("copied") }]
         }
         "muster-live-prune-backups" => vec![on("copied", in_run(&runs.backup, "PruneBackups", "{}"), "old-3")],
-        "muster-live-verify-backups" => vec![on("copied", in_run(&runs.backup, "VerifyBackups", "{}"), "sound")],
+        "muster-live-verify-backups" => {
+            vec![on("copied", in_run(&runs.backup, "VerifyBackups", "{}"), "sound"), on("half surveyed", again(&runs.backup, "VerifyBackups"), "sound")]
+        }
         "muster-live-restore-clone" => {
             let made = |estate, answered| on(estate, in_run(&runs.proof, "RestoreClone", "{}"), answered);
             vec![made("proving", "asked for, from"), made("restored in vain", "is being removed"), made("restored", "restored")]
         }
-        "muster-live-verify-clone" => vec![on("restored", in_run(&runs.proof, "VerifyClone", "{}"), "sound")],
+        "muster-live-verify-clone" => {
+            vec![on("restored", in_run(&runs.proof, "VerifyClone", "{}"), "sound"), on("restored", again(&runs.proof, "VerifyClone"), "sound")]
+        }
         "muster-live-destroy-clone" => {
             let destroyed = |estate, answered| on(estate, in_run(&runs.proof, "DestroyClone", "{}"), answered);
             vec![destroyed("restored", "asked to go"), destroyed("clone gone", "the mark on")]
