@@ -64,11 +64,11 @@ RELEASE = $(or $(CARGO_TARGET_DIR),target)/release/muster
 PLANS := plans/basecoat.yaml plans/kaireon.yaml plans/kredete.yaml
 
 .PHONY: simulate
-simulate: build ## Lets the plans go through 2,000 disasters each, each fault of each call, and 90 days of backups
+simulate: build ## Lets the plans go through 2,000 disasters each, each fault of each call, and half a year of backups
 	$(RELEASE) simulate $(PLANS) --runs 2000
 	$(RELEASE) simulate $(PLANS) --every-call --at-most 1
 	$(RELEASE) simulate $(PLANS) --every-death --at-most 1
-	$(RELEASE) backups simulate $(PLANS) --days 90
+	$(RELEASE) backups simulate $(PLANS) --days 183
 
 .PHONY: soak
 soak: soak-simulate planted soak-policies soak-install ## What takes too long for every change

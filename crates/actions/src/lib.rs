@@ -61,7 +61,7 @@ use muster_report::Report;
 use serde::Deserializer;
 
 pub use answer_question::{ANSWER_QUESTION, answer_question};
-pub use backups::{BACKUP_TAG, LEGAL_HOLD_TAG, SERVICE_TAG, SLOT_TAG, USED_BY_TAG};
+pub use backups::{BACKUP_TAG, LEGAL_HOLD_TAG, SERVICE_TAG, SLOT_TAG, USED_BY_TAG, source_of};
 pub use clones::{ASKED_AT_TAG, PART_TAG, SNAPSHOT_TAG, TAKEN_AT_TAG};
 pub use close_run::{CLOSE_RUN, close_run};
 pub use confirm_outage::{CONFIRM_OUTAGE, confirm_outage};

@@ -72,7 +72,8 @@ Examples:
       Each call of each action goes wrong in nine ways, one at a time.
   muster simulate plans/*.yaml --every-death
       The execution is cut off at each kind of event of its history, and goes
-      on in four ways.
+      on in four ways. Both go through backups and restore tests too, where the
+      plan has them.
 
 A part of a plan that is not built yet is left out, and named.
 
@@ -319,6 +320,10 @@ pub(crate) struct Simulate {
     /// The execution is cut off at each kind of event, and goes on
     #[arg(long)]
     pub(crate) every_death: bool,
+    /// Only this flow; without it, the failover and those that the plan's
+    /// schedules start
+    #[arg(long, value_name = "FLOW", value_parser = ["region-failover", "backup", "restore-test"])]
+    pub(crate) flow: Option<String>,
     /// Of the same call, or of the same event, at most so many; `all` of them
     #[arg(long, value_name = "N|all", default_value = "2", value_parser = at_most)]
     pub(crate) at_most: u64,

@@ -1,12 +1,13 @@
-//! `muster simulate`: random disasters, every fault of every call, every point of death. Does anything break?
+//! `muster simulate`: random disasters, every fault of every call, every point of death; the latter two of backups and restore tests too. Does anything
+//! break?
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use muster_actions::{built_part, unbuilt};
-use muster_plan::Plan;
+use muster_plan::{Flow, Plan};
 use muster_twin::simulate::{Trial, Verdict, bases, changes_later, every_call, every_death, judge, shrink};
-use muster_twin::{Rehearsal, Rehearser, Scenario, rehearse_many};
+use muster_twin::{Rehearsal, Rehearser, Scenario, rehearse_many, scheduled_flows};
 use serde_json::{Value, json};
 
 use crate::card;
@@ -28,10 +29,11 @@ const SEEDS: u64 = 20;
 /// So many kinds of wrong ends are told; the rest are counted.
 const TOLD: usize = 12;
 
-/// A plan to be simulated.
+/// A plan's flow to be simulated.
 struct Subject {
     file: String,
     plan: Arc<Plan>,
+    flow: Flow,
     /// What was left out, since it is not built yet.
     left_out: Vec<String>,
 }
@@ -61,6 +63,7 @@ struct Wrong {
 
 /// Simulates.
 pub(crate) fn run(arguments: &Simulate) -> Result<Ending, Stop> {
+    let is_systematic = arguments.every_call || arguments.every_death;
     let mut subjects = Vec::new();
     for path in &arguments.plans {
         let file = PlanFile::read(path)?;
@@ -71,21 +74,24 @@ pub(crate) fn run(arguments: &Simulate) -> Result<Ending, Stop> {
         let part = built_part(&plan).map_err(|why| {
             Complaint::new(format!("{}: {why}", file.name), "a plan of which a part can be simulated", "add sources to `triggers.confirm` that can be asked")
         })?;
-        subjects.push(Subject { file: file.name, left_out: unbuilt(&plan), plan: Arc::new(part) });
+        subjects.push(Subject { file: file.name.clone(), left_out: unbuilt(&plan), plan: Arc::new(part), flow: Flow::RegionFailover });
+        let flows = if is_systematic { scheduled_flows(&plan) } else { Vec::new() };
+        let plan = Arc::new(plan);
+        subjects.extend(flows.into_iter().map(|flow| Subject { file: file.name.clone(), left_out: Vec::new(), plan: plan.clone(), flow }));
     }
+    subjects.retain(|subject| !is_systematic || arguments.flow.as_deref().is_none_or(|flow| flow == subject.flow.as_str()));
     let threads = arguments.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-    if let (Some(seed), None, false, false) = (arguments.seed, arguments.runs, arguments.every_call, arguments.every_death) {
+    if let (Some(seed), None, false) = (arguments.seed, arguments.runs, is_systematic) {
         return one(&subjects, seed, &arguments.keep);
     }
     let mut results = Vec::new();
     let mut good = true;
     for subject in &subjects {
-        let tally = if arguments.every_call || arguments.every_death {
+        let tally = if is_systematic {
             systematic(subject, arguments, threads)?
         } else {
             random(subject, arguments.seed.unwrap_or(SEED), arguments.runs.map_or(RUNS, Into::into), threads)?
         };
-        let is_systematic = arguments.every_call || arguments.every_death;
         good &= tally.wrong == 0;
         if arguments.json {
             results.push(as_json(subject, &tally));
@@ -131,8 +137,8 @@ fn random(subject: &Subject, first: u64, runs: u64, threads: usize) -> Result<Ta
 fn systematic(subject: &Subject, arguments: &Simulate, threads: usize) -> Result<Tally, Stop> {
     let rehearser = Rehearser::new(&subject.plan).map_err(|problems| broken_machine(&problems))?;
     let (mut ends, mut trials) = (Vec::new(), Vec::new());
-    for names in bases(&subject.plan) {
-        let scenario = base(&rehearser, subject, &names, arguments.seed)?;
+    for index in 0..bases(&subject.plan, subject.flow, SEED).len() {
+        let scenario = base(&rehearser, subject, index, arguments.seed);
         if arguments.every_death && changes_later(&scenario) {
             continue;
         }
@@ -147,9 +153,10 @@ fn systematic(subject: &Subject, arguments: &Simulate, threads: usize) -> Result
     let fold = |rehearsal: Rehearsal| {
         let trial: &Trial = &trials[next];
         next += 1;
-        tally.add(&rehearsal, judge(&rehearsal, &ends[trial.base]), || {
-            let names: Vec<&str> = trial.scenario.faults.iter().map(|planned| planned.name).collect();
-            (format!("{}, during {}", trial.what, names[..names.len() - 1].join(", ")), trial.scenario.clone())
+        tally.add(&rehearsal, judge(trial, &rehearsal, &ends[trial.base]), || {
+            let others: Vec<&str> = trial.scenario.faults.split_last().into_iter().flat_map(|(_, others)| others).map(|planned| planned.name).collect();
+            let during = if others.is_empty() { String::new() } else { format!(", during {}", others.join(", ")) };
+            (format!("{}{during}", trial.what), trial.scenario.clone())
         });
         bar.inc(1);
         bar.set_message(format!(", {} wrong", thousands(tally.wrong)));
@@ -161,21 +168,21 @@ fn systematic(subject: &Subject, arguments: &Simulate, threads: usize) -> Result
     Ok(tally)
 }
 
-/// The scenario of a base: where nobody chose a seed, the first of some whose failover goes through, people included.
-fn base(rehearser: &Rehearser, subject: &Subject, names: &[&str], seed: Option<u64>) -> Result<Scenario, Complaint> {
-    let of = |seed| {
-        Scenario::named(names, seed, &subject.plan)
-            .map_err(|error| Complaint::new(error.to_string(), "faults that there are", "report this as a bug: these names come with Muster"))
-    };
-    if seed.is_none() {
-        for seed in SEED..SEED + SEEDS {
-            let scenario = of(seed)?;
-            if rehearser.run(&scenario).outcome.as_deref() == Some("succeeded") {
-                return Ok(scenario);
-            }
+/// The scenario of a base: where nobody chose a seed, the first of some whose flow goes through, people included.
+fn base(rehearser: &Rehearser, subject: &Subject, index: usize, seed: Option<u64>) -> Scenario {
+    let of = |seed| bases(&subject.plan, subject.flow, seed).swap_remove(index);
+    let goes_through = |seed: &u64| rehearser.run(&of(*seed)).outcome.as_deref() == Some("succeeded");
+    of(seed.or_else(|| (SEED..SEED + SEEDS).find(goes_through)).unwrap_or(SEED))
+}
+
+impl Subject {
+    /// The service, and the flow where it is no failover.
+    fn name(&self) -> String {
+        match self.flow {
+            Flow::RegionFailover => self.plan.service.to_string(),
+            flow => format!("{}, {}", self.plan.service, flow.as_str()),
         }
     }
-    of(seed.unwrap_or(SEED))
 }
 
 impl Tally {
@@ -203,8 +210,7 @@ impl Tally {
 
 fn summary(subject: &Subject, tally: &Tally, systematic: bool) -> String {
     let head = if tally.wrong == 0 { paint(GOOD.bold(), "PASS") } else { paint(BAD.bold(), "FAIL") };
-    let title =
-        format!("{}: {}, {} wrong, {} held for a person", subject.plan.service, count(tally.trials, "trial"), thousands(tally.wrong), thousands(tally.held));
+    let title = format!("{}: {}, {} wrong, {} held for a person", subject.name(), count(tally.trials, "trial"), thousands(tally.wrong), thousands(tally.held));
     let mut text = format!("{head}  {}\n", paint(STRONG, &title));
     let rows: Vec<_> = tally
         .ends
@@ -298,6 +304,7 @@ fn one(subjects: &[Subject], seed: u64, keep: &[usize]) -> Result<Ending, Stop> 
 fn as_json(subject: &Subject, tally: &Tally) -> Value {
     json!({
         "service": subject.plan.service.to_string(),
+        "flow": subject.flow.as_str(),
         "trials": tally.trials,
         "wrong": tally.wrong,
         "held": tally.held,

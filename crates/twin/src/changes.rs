@@ -266,6 +266,8 @@ impl Estate {
             }
             Fault::OperatorScales => self.operator_scales(),
             Fault::OperatorFailsCachesOver => self.operator_fails_caches_over(),
+            Fault::Snapshots { fault, span } => self.snapshots.faults.push((fault.clone(), self.now, self.now.after(*span))),
+            Fault::Clones { fault, span } => self.clones.faults.push((*fault, self.now, self.now.after(*span))),
             Fault::Answer { .. }
             | Fault::AlarmAgain
             | Fault::OperatorStarts

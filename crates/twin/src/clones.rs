@@ -4,6 +4,7 @@
 //! source's at the instant of the snapshot: rows are counted by the second, so that a question that leaves the instant out has two answers. Not modelled:
 //! storage that is read from the snapshot when it is first wanted, which makes a clone slow at first; the quota of instances, but for its fault.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use muster_core::{CallFault, Duration, Region, Timestamp};
 use crate::databases::host;
 use crate::durations::{DELETION, RESTORE};
 use crate::estate::Estate;
+use crate::lately::Lately;
 use crate::world::Refusal;
 
 /// Something that goes wrong with clones for a while.
@@ -59,6 +61,10 @@ impl Restored {
         }
     }
 
+    fn is_there(&self, now: Timestamp) -> bool {
+        self.gone_at.is_none_or(|gone| now < gone)
+    }
+
     fn lease(&self) -> Option<Timestamp> {
         self.tags.get(LEASE_TAG)?.parse().ok()
     }
@@ -77,6 +83,8 @@ pub struct AllClones {
     pub deleted: u64,
     /// When deletions could last not be done.
     hindered_until: Option<Timestamp>,
+    /// For listings that are old.
+    lately: Lately<(Region, Arc<str>), Restored>,
 }
 
 impl AllClones {
@@ -86,7 +94,7 @@ impl AllClones {
 
     /// Those that are there at an instant.
     pub fn at(&self, now: Timestamp) -> impl Iterator<Item = (&(Region, Arc<str>), &Restored)> {
-        self.there.iter().filter(move |(_, clone)| clone.gone_at.is_none_or(|gone| now < gone))
+        self.there.iter().filter(move |(_, clone)| clone.is_there(now))
     }
 }
 
@@ -110,7 +118,7 @@ impl Estate {
         if self.clones.strikes(now, CloneFault::QuotaReached) {
             return Err((CallFault::Rejected, "InstanceQuotaExceeded: cannot create more than 40 instances".to_owned()));
         }
-        self.check_restore(order);
+        self.check_restore(order, &key);
         let Some(database) = self.plan.databases.iter().position(|database| *database.primary == *snapshot.source.name) else {
             return Err((CallFault::NotFound, format!("DBSnapshotNotFound: {} is of nothing in the plan", order.snapshot)));
         };
@@ -128,22 +136,28 @@ impl Estate {
             gone_at: None,
             tags: order.tags.clone(),
         };
+        self.clones.lately.changes(now, &key, self.clones.there.get(&key));
         self.clones.there.insert(key, restored);
         self.clones.made += 1;
         self.tell(format!("{} is restored from {}", order.name, order.snapshot));
         Ok(Requested::Started)
     }
 
-    pub(crate) fn list_clones(&self, region: &Region) -> Result<Vec<CloneState>, Refusal> {
-        let now = self.now();
-        self.snapshots.answers(now, region)?;
-        let here = self.clones.at(now).filter(|((at, _), clone)| at == region && clone.tags.contains_key(CLONE_TAG));
+    /// The clones in a region, as they are or as they were `stale` ago.
+    pub(crate) fn list_clones(&self, region: &Region, stale: Option<Duration>) -> Result<Vec<CloneState>, Refusal> {
+        self.snapshots.answers(self.now(), region)?;
+        let at = self.now().before(stale.unwrap_or(Duration::ZERO));
         let state = |((region, name), clone): (&(Region, Arc<str>), &Restored)| CloneState {
             name: name.clone(),
-            status: clone.status(now),
-            endpoint: (now >= clone.ready_at && !clone.fails).then(|| format!("{}:5432", host(&muster_core::DatabaseId::new(region, name))).into()),
+            status: clone.status(at),
+            endpoint: (at >= clone.ready_at && !clone.fails).then(|| format!("{}:5432", host(&muster_core::DatabaseId::new(region, name))).into()),
             tags: clone.tags.clone(),
         };
+        let there = match stale {
+            Some(age) => Cow::Owned(self.clones.lately.before(&self.clones.there, self.now(), age)),
+            None => Cow::Borrowed(&self.clones.there),
+        };
+        let here = there.iter().filter(|((place, _), clone)| place == region && clone.is_there(at) && clone.tags.contains_key(CLONE_TAG));
         Ok(here.map(state).collect())
     }
 
@@ -154,7 +168,8 @@ impl Estate {
         self.check_clone_deletion(&key);
         let takes = self.durations.of(&DELETION, name, "deletion", self.clones.deleted);
         let is_hindered = self.clones.strikes(now, CloneFault::DeletionsFail);
-        let clone = self.clones.there.get_mut(&key).filter(|clone| clone.gone_at.is_none_or(|gone| now < gone));
+        self.clones.lately.changes(now, &key, self.clones.there.get(&key));
+        let clone = self.clones.there.get_mut(&key).filter(|clone| clone.is_there(now));
         let Some(clone) = clone else { return Err((CallFault::NotFound, format!("DBInstanceNotFound: {name}"))) };
         match clone.status(now) {
             CloneStatus::Deleting => return Err((CallFault::Rejected, format!("InvalidDBInstanceState: {name} is already being deleted"))),
@@ -170,12 +185,15 @@ impl Estate {
     pub(crate) fn tag_snapshot(&mut self, region: &Region, snapshot: &str, tag: &str, value: Option<&str>) -> Result<(), Refusal> {
         self.snapshots.answers(self.now(), region)?;
         let place = SnapshotPlace { region: region.clone(), account: None, bucket: None };
-        let stored = self.snapshots.there.get_mut(&(place, snapshot.into()));
-        let Some(stored) = stored else { return Err((CallFault::NotFound, format!("DBSnapshotNotFound: {snapshot}"))) };
+        let key = (place, snapshot.into());
+        let Some(mut stored) = self.snapshots.there.get(&key).cloned() else {
+            return Err((CallFault::NotFound, format!("DBSnapshotNotFound: {snapshot}")));
+        };
         match value {
             Some(value) => drop(stored.tags.insert(tag.into(), value.into())),
             None => drop(stored.tags.remove(tag)),
         }
+        self.snapshots.set(self.now(), key, Some(stored));
         Ok(())
     }
 
@@ -204,8 +222,12 @@ impl Estate {
         None
     }
 
-    /// A clone is made where nobody takes it for anything else, and with an end.
-    fn check_restore(&mut self, order: &CloneOrder<'_>) {
+    /// A clone is made where nobody takes it for anything else, once, and with an end.
+    fn check_restore(&mut self, order: &CloneOrder<'_>, key: &(Region, Arc<str>)) {
+        let is_of_run = |gone: &&Restored| !gone.fails && gone.tags.get(CLONE_TAG) == order.tags.get(CLONE_TAG);
+        if self.clones.there.get(key).filter(is_of_run).is_some() {
+            self.violate(16, format!("{} is restored, and the same run had restored and removed it before", order.name));
+        }
         let lease: Option<Timestamp> = order.tags.get(LEASE_TAG).and_then(|lease| lease.parse().ok());
         let is_kept = order.tags.contains_key(CLONE_TAG) && lease.is_some_and(|lease| lease > self.now()) && order.name.starts_with(CLONE_PREFIX);
         if !is_kept {

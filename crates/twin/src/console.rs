@@ -5,14 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use muster_actions::alarm_event;
-use muster_core::{Duration, Lane, Timestamp};
-use muster_plan::Plan;
+use muster_core::{Duration, Timestamp};
+use muster_plan::{Flow, Plan};
 use serde_json::json;
 
 use crate::faults::{Afterwards, Fault};
 use crate::machines::StateMachines;
 use crate::scenario::{Scenario, When};
-use crate::schedules::REGION_FAILOVER;
 use crate::world::Twin;
 
 /// How often somebody looks whether the run is closed at last.
@@ -25,6 +24,8 @@ pub(crate) struct Console {
     twin: Rc<Twin>,
     machines: Rc<StateMachines>,
     plan: Arc<Plan>,
+    /// What is stopped and started.
+    flow: Flow,
     /// What is still to be done.
     errands: Cell<usize>,
 }
@@ -32,7 +33,7 @@ pub(crate) struct Console {
 impl Console {
     /// Does what the scenario says, each at its time.
     pub(crate) fn attend(scenario: &Scenario, twin: &Rc<Twin>, machines: &Rc<StateMachines>, plan: &Arc<Plan>) -> Rc<Self> {
-        let console = Rc::new(Console { twin: twin.clone(), machines: machines.clone(), plan: plan.clone(), errands: Cell::new(0) });
+        let console = Rc::new(Console { twin: twin.clone(), machines: machines.clone(), plan: plan.clone(), flow: scenario.flow, errands: Cell::new(0) });
         let incident_at = twin.look(|estate| estate.incident_at);
         for planned in &scenario.faults {
             match (&planned.when, &planned.fault) {
@@ -59,7 +60,7 @@ impl Console {
                 Fault::AlarmAgain => console.alarm_again(),
                 Fault::OperatorStarts => console.start("wants to be sure"),
                 Fault::ExecutionStopped { then } => {
-                    for execution in console.machines.running(REGION_FAILOVER) {
+                    for execution in console.machines.running(console.flow.as_str()) {
                         console.stop(&execution);
                         console.afterwards(&execution, then).await;
                     }
@@ -74,7 +75,7 @@ impl Console {
         let seen = Cell::new(0);
         // The engine holds its observer, which must not hold the engine.
         let (console, machines) = (Rc::downgrade(self), Rc::downgrade(&self.machines));
-        let flow = format!(":{REGION_FAILOVER}:");
+        let flow = format!(":{}:", self.flow.as_str());
         self.machines.functions.observe(move |execution, _| {
             let (Some(console), Some(_)) = (console.upgrade(), machines.upgrade()) else { return };
             if !execution.contains(&flow) {
@@ -125,17 +126,17 @@ impl Console {
     }
 
     fn holds_lock(&self, execution: &str) -> bool {
-        self.twin.look(|estate| estate.memory.open_runs().iter().any(|open| *open.execution == *execution && open.run.lane == Lane::Recover))
+        self.twin.look(|estate| estate.memory.open_runs().iter().any(|open| *open.execution == *execution && open.run.lane == self.flow.lane()))
     }
 
     fn start(&self, reason: &str) {
         self.twin.look(|estate| estate.tell("an operator starts the flow by hand"));
-        self.machines.start(REGION_FAILOVER, None, json!({ "service": self.plan.service, "by": "operator", "reason": reason }));
+        self.machines.start(self.flow.as_str(), None, json!({ "service": self.plan.service, "by": "operator", "reason": reason }));
     }
 
     fn alarm_again(&self) {
         let Some(alarm) = self.plan.triggers.alarms.first() else { return };
         self.twin.look(|estate| estate.tell("the alarm's event is delivered once more"));
-        self.machines.start(REGION_FAILOVER, None, alarm_event(&self.plan.regions.standby, alarm, self.twin.now()));
+        self.machines.start(self.flow.as_str(), None, alarm_event(&self.plan.regions.standby, alarm, self.twin.now()));
     }
 }

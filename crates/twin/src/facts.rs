@@ -4,8 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use muster_core::Duration;
+use muster_core::ports::SnapshotStatus;
+
 use crate::clients::Side;
 use crate::estate::Estate;
+
+/// What was taken since then may still be on its way.
+const SETTLED: Duration = Duration::from_hours(3);
 
 /// Facts, by what they are about.
 pub type Facts = BTreeMap<String, String>;
@@ -42,6 +48,15 @@ impl Estate {
         for record in &self.records {
             let side = if record.answers.current() == Side::Standby { "standby" } else { "primary" };
             fact(record.name.to_string(), format!("answered with the {side} after {} changes", record.changes));
+        }
+        for ((place, name), stored) in self.snapshots.there.iter().filter(|(_, stored)| self.now.since(stored.taken_at) > SETTLED) {
+            let place = place.bucket.as_deref().unwrap_or(place.region.as_str());
+            let is_good = stored.status(self.now) == SnapshotStatus::Available;
+            let used = stored.tags.get(muster_actions::USED_BY_TAG).map_or("nobody", |by| &**by);
+            fact(format!("{name} in {place}"), format!("{}, used by {used}", if is_good { "there" } else { "there, and not good" }));
+        }
+        for ((region, name), _) in self.clones.at(self.now) {
+            fact(format!("{name} in {region}"), "an instance".to_owned());
         }
         facts
     }

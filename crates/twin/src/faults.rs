@@ -4,6 +4,9 @@ use std::fmt;
 
 use muster_core::{CallFault, Duration};
 
+use crate::clones::CloneFault;
+use crate::snapshots::SnapshotFault;
+
 /// Which risks a person accepts with an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepting {
@@ -80,6 +83,20 @@ pub enum Fault {
     AlarmAgain,
     /// An operator starts the flow by hand.
     OperatorStarts,
+    /// Something goes wrong with snapshots for a while.
+    Snapshots {
+        /// What.
+        fault: SnapshotFault,
+        /// For how long.
+        span: Duration,
+    },
+    /// Something goes wrong with clones for a while.
+    Clones {
+        /// What.
+        fault: CloneFault,
+        /// For how long.
+        span: Duration,
+    },
     /// The execution is stopped in the console.
     ExecutionStopped {
         /// What becomes of it.
@@ -143,6 +160,8 @@ impl fmt::Display for Fault {
             Fault::OperatorFailsCachesOver => f.write_str("an operator fails the caches over"),
             Fault::AlarmAgain => f.write_str("the alarm's event comes again"),
             Fault::OperatorStarts => f.write_str("an operator starts the flow"),
+            Fault::Snapshots { fault, span } => write!(f, "{fault:?} for {}", span.in_words()),
+            Fault::Clones { fault, span } => write!(f, "{fault:?} for {}", span.in_words()),
             Fault::ExecutionStopped { then: Afterwards::Left } => f.write_str("the execution is stopped"),
             Fault::ExecutionStopped { then: Afterwards::Redriven { after } } => write!(f, "the execution is stopped, and redriven after {}", after.in_words()),
             Fault::ExecutionStopped { then: Afterwards::StartedAgain } => f.write_str("the execution is stopped, and the flow started again"),

@@ -1,7 +1,7 @@
 //! What must never happen, checked after every change of the estate and at every call that could bring it about.
 //! The numbers are those of the design: 1 writable primaries, 2 traffic, 3 loss, 4 one run, 6 failback, 7 endings,
 //! 9 the kill switch, 10 a success that is one, 11 a second vantage, 12 consent,
-//! 13 the old primary's return, 14 backups.
+//! 13 the old primary's return, 14 backups, 15 clones, 16 what is made once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub struct Violation {
 const RETURNED: Duration = Duration::from_mins(3);
 
 /// The rules, by number.
-const RULES: [(u8, &str); 13] = [
+const RULES: [(u8, &str); 14] = [
     (1, "never two writable primaries that clients can reach, unless a recorded acceptance names the old one"),
     (2, "traffic moves only to, and stays on, a target that is healthy and writable"),
     (3, "a promotion never loses more than the plan's RPO, unless it was accepted; unknown lag is not zero"),
@@ -50,6 +50,7 @@ const RULES: [(u8, &str); 13] = [
     (13, "an old primary that returns is fenced"),
     (14, "no backup is deleted that is the last good one, in use, being copied, young, held, or made by others"),
     (15, "no clone outlives its lease by more than an hour, and Muster deletes no instance that is not its clone"),
+    (16, "nothing is made twice: no slot's snapshot, and no run's clone of a part"),
 ];
 
 /// Acceptances that were recorded, and the first violation.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use muster_core::{Duration, Timestamp};
+use muster_plan::Flow;
 use muster_report::{Busy, Clients, ComponentTruth, Report};
 
 use crate::estate::Estate;
@@ -15,6 +16,8 @@ use crate::scenario::Scenario;
 /// The end of a rehearsal.
 #[derive(Clone, Debug)]
 pub struct Rehearsal {
+    /// What was rehearsed.
+    pub flow: Flow,
     /// The seed.
     pub seed: u64,
     /// The names of the faults.
@@ -116,6 +119,7 @@ impl Estate {
         let failed = clients.failing_from();
         let restored = clients.restored_at();
         Rehearsal {
+            flow: scenario.flow,
             seed: scenario.seed,
             faults: scenario.names(),
             incident_at: self.incident_at,

@@ -5,8 +5,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use muster_core::ports::{SnapshotPlace, SnapshotSource, SourceKind};
-use muster_core::{Duration, RunId, Timestamp};
+use muster_core::{Duration, RunId};
 use muster_plan::RegionRole;
 use muster_report::Report;
 use serde_json::json;
@@ -18,13 +17,11 @@ use crate::functions::Functions;
 use crate::invariants::Violation;
 use crate::rehearse::{BEGINNING, Rehearser};
 use crate::scenario::Scenario;
-use crate::snapshots::Stored;
+use crate::scheduled::SCHEDULE;
 use crate::story::Story;
 use crate::world::Twin;
 
 const RESTORE_TEST: &str = "restore-test";
-/// How often the stack's schedules call the janitor and the sweep.
-const SCHEDULE: Duration = Duration::from_mins(5);
 /// It is watched for so long: longer than a run, its holds and its clones' leases.
 const WATCHED: Duration = Duration::from_hours(20);
 
@@ -59,7 +56,7 @@ pub struct Proving {
 }
 
 impl Rehearser {
-    /// Runs one restore test of the plan, with a night's copies to restore from. A seed decides every duration.
+    /// Runs one restore test of the plan, with the copies that the schedules would have made to restore from. A seed decides every duration.
     pub fn prove(&self, seed: u64, troubles: &[Trouble]) -> Proving {
         let sleepers = Rc::new(Sleepers::default());
         clock::run(&sleepers, self.test(seed, troubles, VirtualClock::new(BEGINNING, sleepers.clone())))
@@ -69,7 +66,7 @@ impl Rehearser {
         let scenario = Scenario::quiet(seed);
         let mut estate = Estate::new(self.plan(), self.sha256(), &scenario, BEGINNING);
         estate.story = Story::untold();
-        estate.put_copies();
+        estate.put_history();
         for trouble in troubles {
             if let Trouble::With(fault, span) = trouble {
                 estate.clones.faults.push((*fault, BEGINNING, BEGINNING.after(*span)));
@@ -121,26 +118,5 @@ impl Rehearser {
                 violation: estate.guard.violation().cloned(),
             }
         })
-    }
-}
-
-impl Estate {
-    /// The copies of two nights, of every backup of an instance that the plan copies.
-    fn put_copies(&mut self) {
-        let plan = self.plan.clone();
-        for backup in plan.backups.iter().filter(|backup| backup.copy.is_some() && backup.every.is_some()) {
-            let database =
-                backup.of.as_ref().and_then(|of| of.parts()).filter(|(section, _)| *section == "databases").and_then(|(_, name)| plan.database(name));
-            let Some(database) = database else { continue };
-            let source = SnapshotSource { kind: SourceKind::Instance, name: database.primary.as_str().into() };
-            for nights in 1..=2 {
-                let taken_at: Timestamp = self.now().before(Duration::from_hours(24 * nights));
-                let tags = [("muster:service", plan.service.to_string()), ("muster:backup", backup.name.to_string())];
-                let tags = tags.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-                let place = SnapshotPlace { region: plan.regions.standby.clone(), account: None, bucket: None };
-                let stored = Stored { source: source.clone(), taken_at, ready_at: taken_at, fails: false, kms_key: Some("copy".into()), tags };
-                self.snapshots.there.insert((place, format!("{}-{nights}", backup.name).into()), stored);
-            }
-        }
     }
 }

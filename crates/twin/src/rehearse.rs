@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use muster_asl::{Config, HistoryMode, LoadErrors, Machine, StepFunctions};
 use muster_core::{Duration, RunId, Timestamp};
-use muster_plan::Plan;
+use muster_plan::{Flow, Plan};
 
 use crate::calls_made::CallsMade;
 use crate::clock::{self, Sleepers, VirtualClock};
@@ -42,16 +42,16 @@ const SLACK: Duration = Duration::from_hours(12);
 pub struct Recording {
     /// The calls since the incident.
     pub calls: CallsMade,
-    /// The history of the region failover: each event with the state that was entered last.
+    /// The history of the flow: each event with the state that was entered last.
     pub events: Vec<String>,
 }
 
 /// Who looks on.
 #[derive(Default)]
-struct Onlooker<'a> {
-    story: Story,
-    watch: Option<&'a mut dyn FnMut(Event)>,
-    record: Option<&'a mut Recording>,
+pub(crate) struct Onlooker<'a> {
+    pub(crate) story: Story,
+    pub(crate) watch: Option<&'a mut dyn FnMut(Event)>,
+    pub(crate) record: Option<&'a mut Recording>,
 }
 
 /// Runs rehearsals of one plan. Loading the state machines is the dear part: keep it for many seeds.
@@ -105,7 +105,11 @@ impl Rehearser {
     fn rehearse(&self, scenario: &Scenario, onlooker: Onlooker<'_>) -> Rehearsal {
         // A clock of its own for each run: it starts at the beginning, and nothing is left over from another.
         let sleepers = Rc::new(Sleepers::default());
-        clock::run(&sleepers, self.drive(scenario, VirtualClock::new(BEGINNING, sleepers.clone()), onlooker))
+        let clock = VirtualClock::new(BEGINNING, sleepers.clone());
+        match scenario.flow {
+            Flow::RegionFailover => clock::run(&sleepers, self.drive(scenario, clock, onlooker)),
+            _ => clock::run(&sleepers, self.follow_schedule(scenario, clock, onlooker)),
+        }
     }
 
     async fn drive(&self, scenario: &Scenario, clock: VirtualClock, onlooker: Onlooker<'_>) -> Rehearsal {
@@ -119,7 +123,7 @@ impl Rehearser {
         let functions = Functions::new(twin.clone());
         let state_machines = self.step_functions(scenario, &twin, &functions);
         twin.set_engine(state_machines.clone());
-        let events = record.is_some().then(|| record_events(&state_machines));
+        let events = record.is_some().then(|| record_events(&state_machines, scenario.flow));
         let console = Console::attend(scenario, &twin, &state_machines, &self.plan);
 
         let mut schedules = Schedules::new(&twin, &functions, &state_machines, &self.plan);
@@ -232,10 +236,11 @@ pub fn rehearse_many(
     Ok(())
 }
 
-fn record_events(machines: &Rc<StateMachines>) -> Rc<RefCell<Vec<String>>> {
+/// Each event of a flow's executions, as it happens, with the state that was entered last.
+pub(crate) fn record_events(machines: &Rc<StateMachines>, flow: Flow) -> Rc<RefCell<Vec<String>>> {
     let events = Rc::new(RefCell::new(Vec::new()));
     let (written, entered) = (events.clone(), RefCell::new(String::new()));
-    let flow = format!(":{REGION_FAILOVER}:");
+    let flow = format!(":{}:", flow.as_str());
     machines.functions.observe(move |execution, event| {
         if execution.contains(&flow) {
             if let (true, Some(state)) = (event.event_type().ends_with("Entered"), event.state_name()) {
@@ -247,7 +252,8 @@ fn record_events(machines: &Rc<StateMachines>) -> Rc<RefCell<Vec<String>>> {
     events
 }
 
-fn runs(estate: &Estate) -> BTreeMap<Arc<str>, RunId> {
+/// Every run that is open or has written into its ledger.
+pub(crate) fn runs(estate: &Estate) -> BTreeMap<Arc<str>, RunId> {
     let ledger = estate.memory.ledger.keys().map(|run| (run.0.clone(), run.clone()));
     let open = estate.memory.open_runs().into_iter().map(|open| (open.run.id.0.clone(), open.run.id));
     ledger.chain(open).collect()

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use muster_core::{CallFault, Duration};
-use muster_plan::{Decision, LagGate, Plan, WhenLagUnknown};
+use muster_plan::{Decision, Flow, LagGate, Plan, WhenLagUnknown};
 
 use crate::draw::Draw;
 use crate::durations::{PERSON, Profile};
@@ -45,7 +45,7 @@ pub enum When {
         /// The position, from 1.
         nth: u64,
     },
-    /// At the `nth` event (from 1) in the history of the region failover.
+    /// At the `nth` event (from 1) in the history of the scenario's flow.
     HistoryEvent {
         /// The position, from 1; events of a second execution count on.
         nth: u64,
@@ -96,6 +96,8 @@ impl fmt::Display for Matching {
 /// Everything that decides a rehearsal beside the plan and the product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {
+    /// What is rehearsed: the flow that is cut off at an event of its history. The region failover's is an incident; the others' are their schedules.
+    pub flow: Flow,
     /// Decides every duration.
     pub seed: u64,
     /// Whether things take their time.
@@ -133,7 +135,12 @@ pub struct UnknownFault {
 impl Scenario {
     /// No fault at all: the alarm is false.
     pub fn quiet(seed: u64) -> Self {
-        Scenario { seed, profile: Profile::Realistic, faults: Vec::new() }
+        Scenario { flow: Flow::RegionFailover, seed, profile: Profile::Realistic, faults: Vec::new() }
+    }
+
+    /// A flow that schedules start, on a day on which nothing goes wrong.
+    pub fn of_flow(flow: Flow, seed: u64) -> Self {
+        Scenario { flow, ..Scenario::quiet(seed) }
     }
 
     /// The faults of these names. Without an outage among them, the primary region is down.

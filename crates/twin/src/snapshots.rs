@@ -3,6 +3,7 @@
 //! Modelled: names, tags, statuses, pages, the quota of manual snapshots, copies in flight, keys, sources that are gone, how far automated backups
 //! reach. Not modelled: content, the engine's load while it is backed up.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,12 +14,13 @@ use muster_plan::{Backup, BackupMethod};
 
 use crate::durations::{SNAPSHOT, SNAPSHOT_COPY};
 use crate::estate::Estate;
+use crate::lately::Lately;
 use crate::objects::key_arn;
 use crate::world::Refusal;
 
 /// DescribeDBSnapshots returns at most so many at once. Source: its API reference, `MaxRecords`.
 const PAGE: usize = 100;
-/// Manual snapshots in a region. Source: the RDS user guide, "Quotas and constraints for Amazon RDS".
+/// Manual snapshots in a region, unless an account has had that raised. Source: the RDS user guide, "Quotas and constraints for Amazon RDS".
 const QUOTA: u64 = 100;
 /// What a bucket's owner lets exports live for.
 const LIFECYCLE: Duration = Duration::from_hours(30 * 24);
@@ -84,16 +86,25 @@ impl Stored {
 #[derive(Clone, Debug, Default)]
 pub struct Snapshots {
     /// By place and name.
-    pub there: BTreeMap<(SnapshotPlace, Arc<str>), Stored>,
+    pub there: BTreeMap<Key, Stored>,
     /// Faults, each from an instant until another.
     pub faults: Vec<(SnapshotFault, Timestamp, Timestamp)>,
+    /// How many manual snapshots of a kind a region takes, where the account had its quota raised.
+    pub quota: Option<u64>,
     /// How many were made so far: snapshots and copies.
     pub made: u64,
     /// How many were deleted so far.
     pub deleted: u64,
     /// How many copies were refused since too many were in flight.
     pub crowded: u64,
+    /// The newest slot of each backup that was taken and did not fail.
+    taken: BTreeMap<Arc<str>, Timestamp>,
+    /// For listings that are old.
+    lately: Lately<Key, Stored>,
 }
+
+/// A snapshot's place and name.
+type Key = (SnapshotPlace, Arc<str>);
 
 impl Snapshots {
     pub(crate) fn strikes(&self, now: Timestamp, is: impl Fn(&SnapshotFault) -> bool) -> bool {
@@ -110,12 +121,34 @@ impl Snapshots {
         Ok(())
     }
 
+    /// How much of a region's quota of manual snapshots is used.
+    fn used(&self, now: Timestamp, region: &Region, kind: SourceKind) -> u64 {
+        let is_counted =
+            |place: &SnapshotPlace, stored: &Stored| place.region == *region && place.bucket.is_none() && place.account.is_none() && stored.source.kind == kind;
+        let there = self.there.iter().filter(|((place, _), stored)| is_counted(place, stored)).count() as u64;
+        let is_reached = self.strikes(now, |fault| *fault == SnapshotFault::QuotaReached(region.clone()));
+        if is_reached { there.max(self.limit()) } else { there }
+    }
+
+    fn limit(&self) -> u64 {
+        self.quota.unwrap_or(QUOTA)
+    }
+
     /// The answer to a change that was made.
     fn answered<T>(&self, now: Timestamp, region: &Region, value: T) -> Result<T, Refusal> {
         if self.strikes(now, |fault| *fault == SnapshotFault::AppliedWithoutAnswer(region.clone())) {
             return Err((CallFault::TimedOut, "no answer within 3s".to_owned()));
         }
         Ok(value)
+    }
+
+    /// A snapshot is made, changed or, with `None`, deleted.
+    pub(crate) fn set(&mut self, now: Timestamp, key: Key, value: Option<Stored>) {
+        self.lately.changes(now, &key, self.there.get(&key));
+        match value {
+            Some(value) => drop(self.there.insert(key, value)),
+            None => drop(self.there.remove(&key)),
+        }
     }
 
     /// Copies that are under way into a region, and not into a bucket of it.
@@ -129,20 +162,28 @@ impl Snapshots {
 }
 
 impl Estate {
-    pub(crate) fn list_snapshots(&self, place: &SnapshotPlace, source: &SnapshotSource, after: Option<&str>) -> Result<SnapshotPage, Refusal> {
+    /// A page of a source's snapshots in a place, as they are or as they were `stale` ago.
+    pub(crate) fn list_snapshots(
+        &self,
+        place: &SnapshotPlace,
+        source: &SnapshotSource,
+        after: Option<&str>,
+        stale: Option<Duration>,
+    ) -> Result<SnapshotPage, Refusal> {
         let (now, snapshots) = (self.now(), &self.snapshots);
         snapshots.answers(now, &place.region)?;
         if snapshots.strikes(now, |fault| *fault == SnapshotFault::EmptyListing(place.region.clone())) {
             return Ok(SnapshotPage::default());
         }
         let is_other_key = snapshots.strikes(now, |fault| *fault == SnapshotFault::OtherKey(place.region.clone()));
-        let of_source =
-            snapshots.there.iter().filter(|((at, name), stored)| at == place && stored.source == *source && after.is_none_or(|after| **name > *after));
+        let age = stale.unwrap_or(Duration::ZERO);
+        let there = if stale.is_some() { Cow::Owned(snapshots.lately.before(&snapshots.there, now, age)) } else { Cow::Borrowed(&snapshots.there) };
+        let of_source = there.iter().filter(|((at, name), stored)| at == place && stored.source == *source && after.is_none_or(|after| **name > *after));
         let mut found: Vec<Snapshot> = of_source
             .take(PAGE + 1)
             .map(|((_, name), stored)| Snapshot {
                 name: name.clone(),
-                status: stored.status(now),
+                status: stored.status(now.before(age)),
                 taken_at: stored.taken_at,
                 size: Some(100 << 30),
                 kms_key: Some(key_arn(&place.region, if is_other_key { "alias/somebody-elses" } else { stored.kms_key.as_deref().unwrap_or("alias/aws/rds") })),
@@ -170,11 +211,14 @@ impl Estate {
         if self.snapshots.there.contains_key(&(place.clone(), name.into())) {
             return Ok(Requested::NameTaken);
         }
-        self.room(now, region)?;
+        self.room(now, region, source.kind)?;
         let fails = self.snapshots.strikes(now, |fault| *fault == SnapshotFault::SnapshotsFail);
+        if !fails {
+            self.check_taking(name, tags);
+        }
         let ready_at = now.after(self.durations.of(&SNAPSHOT, name, "snapshot", 0));
         let stored = Stored { source: source.clone(), taken_at: now, ready_at, fails, kms_key: None, tags: tags.clone() };
-        self.snapshots.there.insert((place, name.into()), stored);
+        self.snapshots.set(now, (place, name.into()), Some(stored));
         self.snapshots.made += 1;
         self.snapshots.answered(now, region, Requested::Started)
     }
@@ -198,15 +242,15 @@ impl Estate {
                 self.snapshots.crowded += 1;
                 return Err((CallFault::Rejected, format!("SnapshotQuotaExceeded: {COPIES_PER_REGION} copies into {region} are in progress")));
             }
-            self.room(now, region)?;
+            self.room(now, region, copy.source.kind)?;
         }
         if copy.to.bucket.is_some() {
             self.snapshots.there.retain(|(place, _), stored| place != copy.to || now.since(stored.taken_at) < LIFECYCLE);
         }
         let fails = self.snapshots.strikes(now, |fault| *fault == SnapshotFault::CopiesFail(region.clone()));
-        let longer = self.durations.of(&SNAPSHOT_COPY, copy.name, "copy", self.snapshots.made);
+        let longer = self.durations.of(&SNAPSHOT_COPY, copy.name, copy.to.region.as_str(), 0);
         let kms_key = Some(copy.kms_key.unwrap_or("default").into());
-        self.snapshots.there.insert((copy.to.clone(), copy.name.into()), Stored { ready_at: now.after(longer), fails, kms_key, ..original });
+        self.snapshots.set(now, (copy.to.clone(), copy.name.into()), Some(Stored { ready_at: now.after(longer), fails, kms_key, ..original }));
         self.snapshots.made += 1;
         self.snapshots.answered(now, region, Requested::Started)
     }
@@ -219,7 +263,7 @@ impl Estate {
             return Err((CallFault::NotFound, format!("DBSnapshotNotFound: {name}")));
         }
         self.check_deletion(&key);
-        self.snapshots.there.remove(&key);
+        self.snapshots.set(now, key, None);
         self.snapshots.deleted += 1;
         self.snapshots.answered(now, &place.region, ())
     }
@@ -252,27 +296,31 @@ impl Estate {
     }
 
     pub(crate) fn snapshot_quota(&self, region: &Region, kind: SourceKind) -> Result<Option<SnapshotQuota>, Refusal> {
-        let (now, snapshots) = (self.now(), &self.snapshots);
-        snapshots.answers(now, region)?;
-        if kind == SourceKind::Cache {
-            return Ok(None);
-        }
-        let is_counted =
-            |place: &SnapshotPlace, stored: &Stored| place.region == *region && place.bucket.is_none() && place.account.is_none() && stored.source.kind == kind;
-        let there = snapshots.there.iter().filter(|((place, _), stored)| is_counted(place, stored)).count() as u64;
-        let is_reached = snapshots.strikes(now, |fault| *fault == SnapshotFault::QuotaReached(region.clone()));
-        Ok(Some(SnapshotQuota { used: if is_reached { there.max(QUOTA) } else { there }, limit: QUOTA }))
+        let now = self.now();
+        self.snapshots.answers(now, region)?;
+        Ok((kind != SourceKind::Cache).then(|| SnapshotQuota { used: self.snapshots.used(now, region, kind), limit: self.snapshots.limit() }))
     }
 
-    fn room(&self, now: Timestamp, region: &Region) -> Result<(), Refusal> {
-        match self.snapshots.strikes(now, |fault| *fault == SnapshotFault::QuotaReached(region.clone())) {
-            true => Err((CallFault::Rejected, format!("SnapshotQuotaExceeded: cannot create more than {QUOTA} manual snapshots"))),
+    fn room(&self, now: Timestamp, region: &Region, kind: SourceKind) -> Result<(), Refusal> {
+        let limit = self.snapshots.limit();
+        match kind != SourceKind::Cache && self.snapshots.used(now, region, kind) >= limit {
+            true => Err((CallFault::Rejected, format!("SnapshotQuotaExceeded: cannot create more than {limit} manual snapshots"))),
             false => Ok(()),
         }
     }
 
+    /// A slot is taken once, unless what was taken failed.
+    fn check_taking(&mut self, name: &str, tags: &BTreeMap<Arc<str>, Arc<str>>) {
+        let slot: Option<Timestamp> = tags.get("muster:slot").and_then(|slot| slot.parse().ok());
+        let (Some(slot), Some(backup)) = (slot, tags.get("muster:backup")) else { return };
+        let newest = self.snapshots.taken.insert(backup.clone(), slot);
+        if let Some(newest) = newest.filter(|newest| slot <= *newest) {
+            self.violate(16, format!("{name} is taken for the slot of {slot}, and that of {newest} was taken before it"));
+        }
+    }
+
     /// What must never be deleted: written down once more, without the rules that the actions decide by.
-    fn check_deletion(&mut self, key: &(SnapshotPlace, Arc<str>)) {
+    fn check_deletion(&mut self, key: &Key) {
         let now = self.now();
         let Some(stored) = self.snapshots.there.get(key).cloned() else { return };
         let tag = |stored: &Stored, name: &str| stored.tags.get(name).cloned();

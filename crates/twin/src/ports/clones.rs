@@ -12,7 +12,7 @@ impl Clones for World {
     }
 
     async fn list_clones(&self, region: &Region) -> Result<Vec<CloneState>, CallError> {
-        self.read(control("rds:DescribeDBInstances", region, "clones"), |estate, _| estate.list_clones(region)).await
+        self.read(control("rds:DescribeDBInstances", region, "clones"), |estate, stale| estate.list_clones(region, stale)).await
     }
 
     async fn delete_clone(&self, region: &Region, name: &str) -> Result<(), CallError> {

@@ -18,7 +18,7 @@ impl Snapshots for World {
             (SourceKind::Cluster, None) => "rds:DescribeDBClusterSnapshots",
             (SourceKind::Cache, None) => "elasticache:DescribeSnapshots",
         };
-        self.read(control(operation, &place.region, &*source.name), |estate, _| estate.list_snapshots(place, source, after)).await
+        self.read(control(operation, &place.region, &*source.name), |estate, stale| estate.list_snapshots(place, source, after, stale)).await
     }
 
     async fn create_snapshot(&self, region: &Region, source: &SnapshotSource, name: &str, tags: &BTreeMap<Arc<str>, Arc<str>>) -> Result<Requested, CallError> {

@@ -14,6 +14,7 @@ mod protection;
 mod proving;
 mod reports;
 mod restores;
+mod scheduled;
 mod stand_downs;
 mod verified;
 

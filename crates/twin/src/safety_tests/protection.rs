@@ -1,11 +1,16 @@
 //! The flow `backup`, by its real state machine: weeks with and without faults, and the lanes beside each other.
 
 use muster_actions::{OPEN_RUN, open_run};
-use muster_core::run_alone;
+use muster_core::{Timestamp, run_alone};
+use muster_plan::Flow;
 
 use super::backups::plan;
 use super::*;
+use crate::faults::Accepting;
 use crate::rehearse::Rehearser;
+use crate::scenario::{Planned, When};
+use crate::snapshots::SnapshotFault;
+use crate::story::Event;
 use crate::testing::on;
 
 #[test]
@@ -24,6 +29,26 @@ fn weeks_with_a_fault_leave_out_what_cannot_be_done_say_so_and_make_up_for_it() 
     let protection = Rehearser::new(&plan("kaireon")).unwrap().protect(1, 36);
     assert!(protection.is_sound(), "{protection:?}");
     assert!(protection.faults.len() == 1 && protection.runs.contains_key("succeeded") && protection.runs.contains_key("failed"), "{protection:?}");
+}
+
+/// Somebody answers each hold with another try, for hours, and no run comes to its end meanwhile.
+#[test]
+fn before_anybody_is_waited_for_what_is_late_is_looked_at_and_said() {
+    let plan = plan("kaireon");
+    let disabled = Fault::Snapshots { fault: SnapshotFault::KeyDisabled(plan.regions.standby.clone()), span: Duration::from_hours(6) };
+    let again = Fault::Answer { question: "*", choice: "retry", by: "Ann", accepting: Accepting::Nothing };
+    let faults = [(When::At(0), disabled), (When::Asked(Duration::from_mins(25)), again)];
+    let faults = faults.into_iter().map(|(when, fault)| Planned { name: "test", when, fault }).collect();
+    let mut events = Vec::new();
+    Rehearser::new(&plan).unwrap().watch(&Scenario { faults, ..Scenario::of_flow(Flow::Backup, 1) }, &mut |event| events.push(event));
+    let at = |is: &dyn Fn(&Evidence) -> bool| -> Vec<Timestamp> {
+        events.iter().filter_map(|event| if let Event::Evidence { at, evidence, .. } = event { is(evidence).then_some(*at) } else { None }).collect()
+    };
+    let (looks, holds) = (at(&|evidence| matches!(evidence, Evidence::BackupsVerified { .. })), at(&|evidence| matches!(evidence, Evidence::Held { .. })));
+    assert!(holds.len() > 4, "{holds:?}");
+    for hold in holds {
+        assert!(looks.iter().any(|look| *look <= hold && hold.since(*look) < Duration::from_mins(2)), "nobody had looked when the run held at {hold}");
+    }
 }
 
 /// One invocation of `open-run`.

@@ -39,17 +39,17 @@ pub fn every_call(base: usize, scenario: &Scenario, recording: &Recording, most:
                 let mut scenario = scenario.clone();
                 scenario.faults.push(Planned { name: kind, when: When::Call { matching, nth }, fault: fault(kind) });
                 let what = format!("{kind}: call {nth} of {} by {}", call.operation, call.action);
-                trials.push(Trial { what, scenario, base });
+                trials.push(Trial { what, scenario, base, is_left: false });
             }
         }
     }
     trials
 }
 
-/// A read is not applied, and a write is not stale.
+/// A read is not applied, and a write is not stale; nor is an answer of S3. Source: the S3 user guide, "Amazon S3 data consistency model".
 fn makes_sense(kind: &str, call: &CallMade) -> bool {
     match kind {
-        "stale" => call.estate && !call.mutates,
+        "stale" => call.estate && !call.mutates && !call.operation.starts_with("s3:"),
         "unavailable-applied" | "timed-out-applied" => call.mutates || !call.estate,
         _ => true,
     }

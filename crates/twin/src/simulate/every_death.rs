@@ -56,7 +56,9 @@ pub fn every_death(base: usize, scenario: &Scenario, recording: &Recording, most
             let (name, then) = cut.in_words();
             let mut scenario = scenario.clone();
             scenario.faults.push(Planned { name, when: When::HistoryEvent { nth }, fault: Fault::ExecutionStopped { then } });
-            trials.push(Trial { what: format!("{name}: event {nth}, {event}"), scenario, base });
+            // By the time of a late redrive the run is closed, and the execution changes nothing more.
+            let is_left = matches!(cut, Cut::Left | Cut::RedrivenLate);
+            trials.push(Trial { what: format!("{name}: event {nth}, {event}"), scenario, base, is_left });
         }
     }
     trials
