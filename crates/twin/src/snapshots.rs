@@ -20,7 +20,7 @@ use crate::world::Refusal;
 
 /// DescribeDBSnapshots returns at most so many at once. Source: its API reference, `MaxRecords`.
 const PAGE: usize = 100;
-/// Manual snapshots in a region. Source: the RDS user guide, "Quotas and constraints for Amazon RDS".
+/// Manual snapshots in a region, unless an account has had that raised. Source: the RDS user guide, "Quotas and constraints for Amazon RDS".
 const QUOTA: u64 = 100;
 /// What a bucket's owner lets exports live for.
 const LIFECYCLE: Duration = Duration::from_hours(30 * 24);
@@ -89,14 +89,14 @@ pub struct Snapshots {
     pub there: BTreeMap<Key, Stored>,
     /// Faults, each from an instant until another.
     pub faults: Vec<(SnapshotFault, Timestamp, Timestamp)>,
+    /// How many manual snapshots of a kind a region takes, where the account had its quota raised.
+    pub quota: Option<u64>,
     /// How many were made so far: snapshots and copies.
     pub made: u64,
     /// How many were deleted so far.
     pub deleted: u64,
     /// How many copies were refused since too many were in flight.
     pub crowded: u64,
-    /// By how much the quota of manual snapshots was raised.
-    pub raised: u64,
     /// The newest slot of each backup that was taken and did not fail.
     taken: BTreeMap<Arc<str>, Timestamp>,
     /// For listings that are old.
@@ -127,7 +127,11 @@ impl Snapshots {
             |place: &SnapshotPlace, stored: &Stored| place.region == *region && place.bucket.is_none() && place.account.is_none() && stored.source.kind == kind;
         let there = self.there.iter().filter(|((place, _), stored)| is_counted(place, stored)).count() as u64;
         let is_reached = self.strikes(now, |fault| *fault == SnapshotFault::QuotaReached(region.clone()));
-        if is_reached { there.max(QUOTA + self.raised) } else { there }
+        if is_reached { there.max(self.limit()) } else { there }
+    }
+
+    fn limit(&self) -> u64 {
+        self.quota.unwrap_or(QUOTA)
     }
 
     /// The answer to a change that was made.
@@ -295,12 +299,13 @@ impl Estate {
     pub(crate) fn snapshot_quota(&self, region: &Region, kind: SourceKind) -> Result<Option<SnapshotQuota>, Refusal> {
         let now = self.now();
         self.snapshots.answers(now, region)?;
-        Ok((kind != SourceKind::Cache).then(|| SnapshotQuota { used: self.snapshots.used(now, region, kind), limit: QUOTA + self.snapshots.raised }))
+        Ok((kind != SourceKind::Cache).then(|| SnapshotQuota { used: self.snapshots.used(now, region, kind), limit: self.snapshots.limit() }))
     }
 
     fn room(&self, now: Timestamp, region: &Region, kind: SourceKind) -> Result<(), Refusal> {
-        match kind != SourceKind::Cache && self.snapshots.used(now, region, kind) >= QUOTA + self.snapshots.raised {
-            true => Err((CallFault::Rejected, format!("SnapshotQuotaExceeded: cannot create more than {QUOTA} manual snapshots"))),
+        let limit = self.snapshots.limit();
+        match kind != SourceKind::Cache && self.snapshots.used(now, region, kind) >= limit {
+            true => Err((CallFault::Rejected, format!("SnapshotQuotaExceeded: cannot create more than {limit} manual snapshots"))),
             false => Ok(()),
         }
     }

@@ -206,6 +206,18 @@ fn too_many_deletions_are_refused_and_none_is_done() {
 }
 
 #[test]
+fn a_region_that_is_full_takes_no_further_manual_snapshot() {
+    on(&plan("kaireon"), &quiet(), |twin| async move {
+        let muster = Protect::of(&twin).await;
+        (0..100).for_each(|number| muster.put(place("us-east-1"), &format!("somebodys-{number}"), DAY, &[]));
+        let full = muster.call("take-backup").await.unwrap_err();
+        assert!(full.error_message.contains("SnapshotQuotaExceeded: cannot create more than 100"), "{full}");
+        twin.look(|estate| estate.snapshots.there.retain(|(_, name), _| &**name != "somebodys-99"));
+        muster.call("take-backup").await.unwrap();
+    });
+}
+
+#[test]
 fn a_kill_switch_stops_all_three() {
     on(&plan("kaireon"), &quiet(), |twin| async move {
         let muster = Protect::of(&twin).await;

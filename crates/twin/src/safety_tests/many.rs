@@ -104,7 +104,7 @@ fn of_five_hundred_databases_nothing_is_deleted_where_all_together_would_lose_to
 fn five_hundred_databases_are_taken_once_each_in_invocations_that_each_end_in_time() {
     on(&plan(20, 50, None), &quiet(), |twin| async move {
         let muster = Protect::of(&twin).await;
-        twin.look(|estate| estate.snapshots.raised = 1_000);
+        twin.look(|estate| estate.snapshots.quota = Some(1_000));
         let (taken, calls, longest) = muster.whole("take-backup").await;
         taken.unwrap();
         assert!(calls > 5 && longest < SHORT_ENOUGH, "{calls} calls, the longest of {longest}");
@@ -118,7 +118,7 @@ fn the_copies_of_five_hundred_databases_wait_for_their_turn_and_for_no_invocatio
     let copy = json!({"kmsKey": "alias/portal", "retention": {"kind": "versions", "keep": 7}});
     on(&plan(20, 50, Some(copy)), &quiet(), |twin| async move {
         let muster = Protect::of(&twin).await;
-        twin.look(|estate| estate.snapshots.raised = 1_000);
+        twin.look(|estate| estate.snapshots.quota = Some(1_000));
         muster.whole("take-backup").await.0.unwrap();
         let (copied, calls, longest) = muster.whole("copy-backup").await;
         assert_eq!(copied.unwrap().verdict.as_deref(), Some("underWay"), "the next run goes on");
