@@ -1,5 +1,5 @@
 //! Restore tests: a copy is restored as a real server and its rows are compared with its source's. By schedule, with calls that go wrong; with data
-//! that differs; and of a run that died.
+//! that differs; of a run that died; and of a dump, which is really loaded.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -82,6 +82,61 @@ fn data_that_differs_ends_the_run_as_failed_with_both_values_and_a_run_that_died
         sweep(&stack);
         assert_nothing_left(&stack).await;
     });
+}
+
+/// The dump that a job has put into the bucket is loaded by pg_restore, as the buildspec that is shipped says, into a server that has everything else from
+/// a snapshot.
+#[test]
+fn a_dump_is_loaded_into_a_clone_and_compared_and_one_that_was_cut_off_is_said_in_the_words_of_its_build() {
+    let stack = Stack::start_still("restores", "restores-dump");
+    wait_for(async {
+        let copy = copied(&stack).await;
+        let of_dump = || {
+            let mut order = order();
+            order["parts"] = json!(["backups.portal-db-dump"]);
+            order
+        };
+        dump(&stack, "nightly/1.dump", None);
+        stack.fault("applied", "codebuild:StartBuild");
+        stack.fault("kill", "codebuild:BatchGetBuilds");
+        let ended = stack.end_of(&stack.start_flow_of(FLOW, &of_dump()).await).await;
+        assert_eq!(ended.status.as_str(), "SUCCEEDED", "{}", ended.error);
+        let report = stack.newest_report().await;
+        let [restored] = &report["restores"].as_array().unwrap()[..] else { panic!("{}", report["restores"]) };
+        assert_eq!((&restored["component"], &restored["backup"]), (&json!("backups.portal-db-dump"), &json!("nightly/1.dump")));
+        assert!(restored["load"].is_string() && restored["destroyedAt"].is_string() && restored["backup"] != copy.name.as_ref(), "{restored}");
+        let asked = report["checks"].as_array().unwrap();
+        let compared = asked.iter().filter(|check| check["wanted"].as_str().unwrap().ends_with("as in the source")).count();
+        assert!(compared >= 2 && asked.len() > compared && asked.iter().all(|check| check["passed"] == true), "{asked:?}");
+        assert_eq!(stack.calls("codebuild:StartBuild").iter().filter(|call| call["status"] == 200).count(), 2, "asked for again, with the same token");
+        assert_nothing_left(&stack).await;
+
+        // What the source has had all the time, and the dump has not: the comparison asks the dump's database, and not the snapshot's.
+        in_the_primary(&stack, "insert into orders (user_id, created_at) values (1, now() - interval '1 day')");
+        let ended = stack.end_of(&stack.start_flow_of(FLOW, &of_dump()).await).await;
+        assert_eq!(ended.status.as_str(), "FAILED");
+        let report = stack.newest_report().await;
+        let differs: Vec<&Value> = report["checks"].as_array().unwrap().iter().filter(|check| check["passed"] == false).collect();
+        assert!(matches!(differs[..], [one] if one["component"] == "backups.portal-db-dump"), "{differs:?}");
+
+        // Half of one: it is as large as others are, and pg_restore finds out.
+        dump(&stack, "nightly/2.dump", Some(2_000));
+        let ended = stack.end_of(&stack.start_flow_of(FLOW, &of_dump()).await).await;
+        assert_eq!(ended.status.as_str(), "FAILED");
+        let report = stack.newest_report().await;
+        assert!(report.to_string().contains("Error while executing command: pg_restore") && report["restores"].is_null(), "{report}");
+        assert_nothing_left(&stack).await;
+    });
+}
+
+/// Somebody's nightly job, whose object is replicated at once.
+fn dump(stack: &Stack, key: &str, bytes: Option<u64>) {
+    let [here, there] = stack.regions();
+    let mut asked = json!({ "from": here, "region": there, "bucket": "basecoat-portal-dumps-dr", "key": key });
+    if let Some(bytes) = bytes {
+        asked["bytes"] = json!(bytes);
+    }
+    stack.control("/dump", Some(&asked));
 }
 
 fn order() -> Value {

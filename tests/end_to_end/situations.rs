@@ -153,6 +153,8 @@ async fn prepare_proofs(stack: &Stack) -> Run {
         std::thread::sleep(std::time::Duration::from_millis(300));
     }
     keep(stack, "restored");
+    prepare_a_dump(stack, &run).await;
+    restore(stack, "restored");
     let clone = stack.aws.list_clones(there).await.unwrap().remove(0);
     stack.end_lease(&clone).await;
     keep(stack, "lease over");
@@ -163,6 +165,25 @@ async fn prepare_proofs(stack: &Stack) -> Run {
     stack.control("/instance", Some(&json!({ "region": there, "name": clone.name, "status": "gone" })));
     keep(stack, "clone gone");
     run
+}
+
+const OF_DUMP: &str = r#"{"parts": ["backups.portal-db-dump"]}"#;
+
+/// Estates with a server for a dump, and with the dump loaded into it.
+async fn prepare_a_dump(stack: &Stack, run: &Run) {
+    let there = &stack.plan().regions.standby;
+    let dump = json!({ "from": stack.plan().regions.primary, "region": there, "bucket": "basecoat-portal-dumps-dr", "key": "nightly/whole.dump" });
+    stack.control("/dump", Some(&dump));
+    for (function, phase, kept) in [("restore-clone", "RestoreClone", "server for a dump"), ("load-dump", "LoadDump", "dump loaded")] {
+        let mut answer = json!({});
+        while answer["status"] != "done" {
+            let mut event = in_run(run, phase, OF_DUMP);
+            event["last"] = if answer["status"] == "pending" { answer } else { json!(null) };
+            answer = ask(stack, function, &event);
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        }
+        keep(stack, kept);
+    }
 }
 
 /// Estates with a run of the flow `backup`: one without any snapshot, and one with every kind of them in both regions.
@@ -382,6 +403,10 @@ pub(crate) fn situations(function: &str, runs: &Runs, stack: &Stack) -> Vec<Situ
         }
         "muster-live-verify-clone" => {
             vec![on("restored", in_run(&runs.proof, "VerifyClone", "{}"), "sound"), on("restored", again(&runs.proof, "VerifyClone"), "sound")]
+        }
+        "muster-live-load-dump" => {
+            let loaded = |estate, answered| on(estate, in_run(&runs.proof, "LoadDump", OF_DUMP), answered);
+            vec![loaded("server for a dump", "asked for, of nightly/"), loaded("dump loaded", "loaded: ")]
         }
         "muster-live-destroy-clone" => {
             let destroyed = |estate, answered| on(estate, in_run(&runs.proof, "DestroyClone", "{}"), answered);

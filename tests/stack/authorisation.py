@@ -13,7 +13,7 @@ import gate
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, router
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import dynamodb, kms, tagging
+from ministack.services import codebuild, dynamodb, kms, tagging
 from moto.autoscaling.models import autoscaling_backends
 from moto.ec2.models import ec2_backends
 from moto.rds.models import rds_backends
@@ -56,6 +56,9 @@ def _resources(service: str, headers: dict[str, str], body: bytes, params: dict[
         return _snapshots(params, f"arn:aws:rds:{region}:{account}")
     if service == "rds" and "AutomatedBackups" in _first(params, "Action"):
         return [f"arn:aws:rds:{region}:{account}:auto-backup:*", f"arn:aws:rds:{region}:{account}:db:*"]
+    if service == "codebuild" and (ids := _json(body).get("ids")):
+        # A build is authorised on its project.
+        return sorted({f"arn:aws:codebuild:{region}:{account}:project/{one.partition(':')[0]}" for one in ids})
     if service == "kms" and (key := kms._resolve_key(_json(body).get("KeyId", ""))):
         # Whatever it is called by.
         return [key["Arn"]]
@@ -183,6 +186,11 @@ def _templates() -> Iterator[tuple[str, list[dict[str, str]]]]:
         yield arn, [{"Key": _either(tag, "key"), "Value": _either(tag, "value")} for tag in template.get_tags()]
 
 
+def _projects() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    for project in codebuild._projects.values():
+        yield project["arn"], [{"Key": tag["key"], "Value": tag["value"]} for tag in project["tags"]]
+
+
 def _either(tag: dict[str, str], name: str) -> str:
     return tag.get(name) or tag.get(name.capitalize()) or ""
 
@@ -192,7 +200,7 @@ def apply() -> None:
     # Service Quotas is a service that ministack does not know.
     router.SERVICE_PATTERNS["servicequotas"] = {"target_prefixes": ["ServiceQuotasV20190624"], "credential_scope": "servicequotas"}
     iam_actions.SERVICE_TO_IAM_NAMESPACE["servicequotas"] = "servicequotas"
-    tagging._RESOURCE_TAG_COLLECTORS.update({"rds": _databases, "autoscaling": _groups, "ec2": _templates})
+    tagging._RESOURCE_TAG_COLLECTORS.update({"rds": _databases, "autoscaling": _groups, "ec2": _templates, "codebuild": _projects})
 
     arn, enforce, named = iam_actions.extract_resource_arn, iam_evaluator.enforce, iam_actions.extract_iam_action
     tags, attributes, origin = iam_actions.request_tag_context, iam_actions.dynamodb_service_context, app.pin_request_origin

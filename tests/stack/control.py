@@ -20,6 +20,7 @@ and, for tests of policies (trials.py):
     POST /tick   {"machine": "..."}    the schedule of a state machine comes round now
     POST /snapshot {"region": "...", "name": "...", "seconds": 3600, "status": "failed"}   a snapshot becomes so much older, or has another status
     POST /instance {"region": "...", "name": "...", "status": "failed"}    an RDS instance has another status; `gone`: it is not there any more
+    POST /dump   {"from": "REGION", "region": "...", "bucket": "...", "key": "...", "bytes": 100}    a pg_dump of the primary, whole or cut off, goes into a bucket
     POST /unheard {"alarm": "...", "region": "...", "seconds": 200}    an alarm that stands for so long, and whose event was lost
 """
 

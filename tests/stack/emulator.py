@@ -19,6 +19,7 @@ from ministack import app
 
 import application
 import authorisation
+import builds
 import caches
 import clients
 import control
@@ -157,6 +158,7 @@ def main() -> None:
     world = World(configuration)
     patches.run_instances_on([databases.Server(**server) for server in configuration["servers"]], set(configuration["quarantine"]))
     restores.apply(pathlib.Path(configuration["root"]), world.port)
+    builds.apply(pathlib.Path(configuration["root"]))
     patches.run_groups_on([caches.Server(**server) for server in configuration["caches"]])
     for global_datastore in configuration["globalDatastores"]:
         patches.create_global_datastore(global_datastore["id"], tuple(global_datastore["primary"]), tuple(global_datastore["secondary"]))

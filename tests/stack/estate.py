@@ -2,6 +2,7 @@
 
 import base64
 import json
+import pathlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,7 @@ def make(account: Account, plan: Plan, servers: dict[str, databases.Server], ima
     _channels(account, plan, webhook)
     _backups(account, plan)
     _isolated_subnets(account, plan)
+    _projects(account, plan)
 
 
 def _regions(plan: Plan) -> tuple[str, str]:
@@ -146,9 +148,13 @@ def _backups(account: Account, plan: Plan) -> None:
             kms = account.client("kms", standby)
             kms.create_alias(AliasName=key, TargetKeyId=kms.create_key(Description=backup["name"])["KeyMetadata"]["KeyId"])
         if backup["method"]["kind"] == "s3Objects":
-            s3 = account.client("s3", primary)
-            s3.create_bucket(Bucket=backup["method"]["bucket"])
-            s3.put_object(Bucket=backup["method"]["bucket"], Key=f"{backup['method']['prefix']}dump.sql.gz", Body=b"a dump")
+            places = [(primary, backup["method"])] + ([(standby, copied)] if (copied := backup.get("copy")) else [])
+            for region, place in places:
+                s3 = account.client("s3", region)
+                # us-east-1 is no constraint, any other region is one.
+                there = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+                s3.create_bucket(Bucket=place["bucket"], **there)
+                s3.put_object(Bucket=place["bucket"], Key=f"{place['prefix']}dump.sql.gz", Body=b"a dump")
 
 
 def _isolated_subnets(account: Account, plan: Plan) -> None:
@@ -162,6 +168,25 @@ def _isolated_subnets(account: Account, plan: Plan) -> None:
             for number, zone in enumerate("ab")
         ]
         account.client("rds", standby).create_db_subnet_group(DBSubnetGroupName=group, DBSubnetGroupDescription=group, SubnetIds=subnets, Tags=tags(plan))
+
+
+def _projects(account: Account, plan: Plan) -> None:
+    """What loads dumps, with the buildspec that docs/install.md names. Its user may make databases; Muster's must not."""
+    _, standby = _regions(plan)
+    buildspec = (pathlib.Path(__file__).parents[2] / "codebuild" / "load-dump.buildspec.yaml").read_text()
+    for database in plan["databases"]:
+        if dump := database.get("restoreTest", {}).get("dump"):
+            secret = f"{database['credentials']['secret']}-administrator"
+            account.client("secretsmanager", standby).create_secret(Name=secret, SecretString=json.dumps({"username": "rdsadmin", "password": "rdsadmin"}))
+            variables = [("PGUSER", "username"), ("PGPASSWORD", "password")]
+            account.client("codebuild", standby).create_project(
+                name=dump["project"], source={"type": "NO_SOURCE", "buildspec": buildspec}, artifacts={"type": "NO_ARTIFACTS"},
+                environment={
+                    "type": "LINUX_CONTAINER", "image": "postgres", "computeType": "BUILD_GENERAL1_SMALL",
+                    "environmentVariables": [{"name": name, "value": f"{secret}:{key}", "type": "SECRETS_MANAGER"} for name, key in variables],
+                },
+                serviceRole="arn:aws:iam::123456789012:role/basecoat-pg-restore", tags=[{"key": tag["Key"], "value": tag["Value"]} for tag in tags(plan)],
+            )
 
 
 def inbox(name: str) -> str:

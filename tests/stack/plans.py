@@ -12,7 +12,7 @@ ACCEPTED_FENCE = (
 )
 
 #: Where the dumps of the stack's database are, as if somebody else wrote them.
-DUMPS = "basecoat-portal-dumps"
+DUMPS, DUMPS_THERE = "basecoat-portal-dumps", "basecoat-portal-dumps-dr"
 BACKUPS = """
 backups:
   - name: portal-db-automated
@@ -31,10 +31,19 @@ backups:
   - name: portal-db-dump
     method: {kind: s3Objects, bucket: basecoat-portal-dumps, prefix: nightly/}
     of: databases.portal-db
-    every: daily 02:00 UTC
+    every: DUMPED
     maxAge: 26h
     encryption: AES-256
 """
+
+
+def backups(every: str, dumped: str, more: str = "") -> str:
+    """Snapshots and dumps, so often."""
+    return BACKUPS.replace("EVERY", every).replace("DUMPED", dumped) + more
+
+
+#: The dumps are where a clone is, too.
+COPIED = "    copy: {bucket: basecoat-portal-dumps-dr, prefix: nightly/}\n"
 
 #: Where a clone goes, and what has to be the same in it. A row that was begun before the snapshot may be committed after it: here each is an insert of its
 #: own, which takes no ten seconds. Users stay as they are.
@@ -45,6 +54,7 @@ RESTORE_TEST = """
       compare:
         - {name: orders, query: "select count(*) || ',' || coalesce(sum(id), 0) from orders where created_at < timestamptz '{takenAt}' - interval '10 seconds'"}
         - {name: users, query: "select count(*) || ',' || md5(string_agg(id || name, ',' order by id)) from users"}
+      dump: {backup: portal-db-dump, project: basecoat-pg-restore}
 """
 DRILLS = """
 drills:
@@ -71,12 +81,14 @@ VARIANTS: dict[str, dict[str, str]] = {
     # It fails over unless somebody says no.
     "veto": VETO,
     # Backups every minute.
-    "backups": {"BACKUPS": BACKUPS.replace("EVERY", "every 1m")},
+    "backups": {"BACKUPS": backups("every 1m", "daily 02:00 UTC")},
     # A restore test every minute. Backups are made by hand, so that it is known which one is restored.
-    "restores": {"BACKUPS": BACKUPS.replace("EVERY", "daily 02:00 UTC"), "RESTORE_TEST": RESTORE_TEST, "DRILLS": DRILLS.replace("EVERY", "every 1m")},
+    "restores": {
+        "BACKUPS": backups("daily 02:00 UTC", "every 1m", COPIED), "RESTORE_TEST": RESTORE_TEST, "DRILLS": DRILLS.replace("EVERY", "every 1m"),
+    },
     # Something of everything that a policy is about.
     "policies": {
-        **VETO, "BACKUPS": BACKUPS.replace("EVERY", "daily 02:00 UTC"), "RESTORE_TEST": RESTORE_TEST, "DRILLS": DRILLS.replace("EVERY", "daily 03:00 UTC"),
+        **VETO, "BACKUPS": backups("daily 02:00 UTC", "daily 02:00 UTC", COPIED), "RESTORE_TEST": RESTORE_TEST, "DRILLS": DRILLS.replace("EVERY", "daily 03:00 UTC"),
     },
 }
 

@@ -191,7 +191,7 @@ def install(directory: Directory, account: Account, target: pathlib.Path, region
         if stack == STACK:
             parameters = {
                 "PrimaryRegion": regions["primary"], "AlarmPrefix": "basecoat-", "HostedZoneArns": f"arn:aws:route53:::hostedzone/{zone}",
-                "BackupBuckets": f"arn:aws:s3:::{plans.DUMPS},arn:aws:s3:::{plans.DUMPS}/*",
+                "BackupBuckets": ",".join(f"arn:aws:s3:::{bucket},arn:aws:s3:::{bucket}/*" for bucket in (plans.DUMPS, plans.DUMPS_THERE)),
             }
         else:
             home = outputs[STACK]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import builds
 import gate
 import memory
 import patches
@@ -49,6 +50,7 @@ VERBS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
     "/tick": lambda asked: roles.tick(asked["machine"]),
     "/unheard": raise_unheard,
     "/snapshot": lambda asked: patches.change_snapshot(**asked),
+    "/dump": builds.dump,
     "/instance": lambda asked: restores.change_instance(**asked),
 }
 

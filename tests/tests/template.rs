@@ -319,8 +319,10 @@ fn a_policy_names_its_resources_unless_the_service_knows_none() {
 }
 
 /// What changes a service, and what a plan names: bound to the tag, and in a drill to the drill's tag as well.
-const BY_TAG: [&str; 15] = [
+const BY_TAG: [&str; 17] = [
     "autoscaling:UpdateAutoScalingGroup",
+    "codebuild:BatchGetBuilds",
+    "codebuild:StartBuild",
     "ec2:CreateLaunchTemplateVersion",
     "ec2:ModifyLaunchTemplate",
     "elasticache:CopySnapshot",

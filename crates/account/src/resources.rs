@@ -22,6 +22,8 @@ pub enum Kind {
     Secret,
     /// An SNS topic, by its ARN.
     Topic,
+    /// A CodeBuild project.
+    Project,
 }
 
 impl Kind {
@@ -35,6 +37,7 @@ impl Kind {
             Kind::Parameter => "SSM parameter",
             Kind::Secret => "secret",
             Kind::Topic => "SNS topic",
+            Kind::Project => "CodeBuild project",
         }
     }
 }
@@ -54,6 +57,9 @@ pub struct Resource {
 pub fn resources(plan: &Plan) -> BTreeSet<Resource> {
     let mut found = Found { plan, resources: BTreeSet::new() };
     databases(&mut found);
+    for dump in plan.databases.iter().filter_map(|database| database.restore_test.as_ref()?.dump.as_ref()) {
+        found.standby(Kind::Project, &dump.project);
+    }
     for cache in &plan.caches {
         if let CacheStandby::GlobalDatastore { id, .. } = &cache.standby {
             found.standby(Kind::ReplicationGroup, id);
@@ -150,5 +156,12 @@ mod tests {
                 "SNS topic arn:aws:sns:us-west-2:123456789012:basecoat-support us-west-2",
             ]
         );
+    }
+
+    #[test]
+    fn the_project_that_loads_a_dump_is_one_of_them() {
+        let plan = muster_plan::load("kaireon.yaml", include_bytes!("../../../plans/kaireon.yaml")).plan.unwrap();
+        let project = Resource { kind: Kind::Project, region: plan.regions.standby.clone(), name: "kaireon-pg-restore".into() };
+        assert!(resources(&plan).contains(&project));
     }
 }

@@ -115,6 +115,11 @@ async fn tags(account: &Account, resource: &Resource) -> Result<Option<Tags>, Fa
             let answer = client.describe_secret().secret_id(&resource.name).send().await.map_err(failed("secretsmanager:DescribeSecret"));
             answer.map(|answer| Some(collected!(answer.tags())))
         }
+        Kind::Project => {
+            let client = aws_sdk_codebuild::Client::new(&sdk);
+            let answer = client.batch_get_projects().names(&resource.name).send().await.map_err(failed("codebuild:BatchGetProjects"));
+            answer.map(|answer| answer.projects().first().map(|project| collected!(project.tags())))
+        }
         Kind::Topic => {
             let client = aws_sdk_sns::Client::new(&sdk);
             let answer = client.list_tags_for_resource().resource_arn(&resource.name).send().await.map_err(failed("sns:ListTagsForResource"));

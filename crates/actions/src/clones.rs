@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use muster_backups::{Place, PointStatus, RecoveryPoint, Rules};
-use muster_core::ports::{CLONE_PREFIX, CLONE_TAG, CloneState, LEASE_TAG, SnapshotSource, Snapshots, SourceKind};
-use muster_core::{ActionError, CallError, Duration, Hash, RunId, Timestamp};
-use muster_plan::{Database, DatabaseKind, PartReference, Plan, RestoreTest};
+use muster_core::ports::{CLONE_PREFIX, CLONE_TAG, CloneState, CloneStatus, LEASE_TAG, SnapshotSource, Snapshots, SourceKind};
+use muster_core::{ActionError, CallError, Duration, Finding, Hash, RunId, Timestamp};
+use muster_plan::{Database, DatabaseKind, DumpTest, PartReference, Plan, Restorable, RestoreTest};
 
 use crate::backups::{SERVICE_TAG, pages, point, source_of};
 use crate::unbuilt::unbuilt_restores;
@@ -30,7 +30,16 @@ pub(crate) struct Part<'p> {
     pub(crate) of: PartReference,
     pub(crate) database: &'p Database,
     pub(crate) test: &'p RestoreTest,
+    /// The dump that is loaded into the clone, where it is not its newest snapshot that is restored.
+    pub(crate) dump: Option<&'p DumpTest>,
     pub(crate) source: SnapshotSource,
+}
+
+impl Part<'_> {
+    /// The part whose snapshot the clone is made of.
+    pub(crate) fn made_of(&self) -> PartReference {
+        PartReference(format!("databases.{}", self.database.name))
+    }
 }
 
 /// The parts that are asked for; without any, those of the plan's calendar that can be restored.
@@ -47,8 +56,9 @@ pub(crate) fn parts<'p>(plan: &'p Plan, asked: &[PartReference]) -> Result<Vec<P
         return Err(ActionError::Invalid(format!("the restore test of {} needs what there is not: {}", plan.service, missing.join("; "))));
     }
     let part = |of: PartReference| {
-        let database = of.parts().and_then(|(_, name)| plan.database(name)).filter(|database| database.kind == DatabaseKind::RdsInstance)?;
-        Some(Part { test: database.restore_test.as_ref()?, source: source_of(plan, &of)?, database, of })
+        let restorable = plan.restorable(&of).filter(|restorable| restorable.database.kind == DatabaseKind::RdsInstance)?;
+        let Restorable { database, test, dump } = restorable;
+        Some(Part { source: source_of(plan, &PartReference(format!("databases.{}", database.name)))?, database, test, dump, of })
     };
     Ok(wanted.into_iter().filter_map(part).collect())
 }
@@ -101,6 +111,30 @@ pub(crate) fn clone_of<'c>(clones: &'c [CloneState], run: &RunId, of: &PartRefer
 /// Whether it is a clone, and of this run.
 pub(crate) fn is_of_run(clone: &CloneState, run: &RunId) -> bool {
     clone.is_clone() && clone.tags.get(CLONE_TAG) == Some(&run.0)
+}
+
+/// Where a clone is asked, and what it was made of.
+///
+/// # Errors
+/// What keeps it from being asked, for a person.
+pub(crate) fn serving(clone: Option<&CloneState>, name: &str) -> Result<(Arc<str>, Origin), Finding> {
+    let gone = |seen: String| {
+        Finding::new(name, seen, "a clone that serves", "see who removed it or whether its lease was over; answer `skip` to end the run, and test again")
+    };
+    let Some(clone) = clone else { return Err(gone("the clone is not there".to_owned())) };
+    let (CloneStatus::Serves, Some(endpoint)) = (&clone.status, &clone.endpoint) else {
+        return Err(gone(format!("the clone does not serve: {:?}", clone.status)));
+    };
+    Ok((endpoint.clone(), origin(clone).ok_or_else(|| untagged(name))?))
+}
+
+pub(crate) fn untagged(name: &str) -> Finding {
+    Finding::new(
+        name,
+        "something of that name is there, and its tags do not say that Muster made it for this run",
+        "a clone with the tags that Muster gave it",
+        "look at it and remove it by hand if it is not needed; Muster deletes nothing whose tags it does not know. Then answer `retry`",
+    )
 }
 
 /// The snapshots of an instance in the standby region: the copies, from which one would restore if the primary region died.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::backups::USED_BY_TAG;
 use crate::batch::{Batch, Pace};
-use crate::clones::{clone_name, copies, is_marked, is_of_run, parts};
+use crate::clones::{clone_name, copies, is_marked, is_of_run, origin, parts};
 use crate::notes::Finished;
 
 /// The action. It removes what the run has made, whatever became of the run.
@@ -69,10 +69,12 @@ where
             batch.saw(Evidence::CloneDestroyed { component: part.of.0.clone(), instance: name.clone() });
             batch.done(&name);
         }
-        match copies(world, cx.plan, &part.of, &part.source).await {
+        match copies(world, cx.plan, &part.made_of(), &part.source).await {
             Err(error) => batch.call_failed(&part.of.0, error),
             Ok(copies) => {
-                for marked in copies.iter().filter(|copy| is_marked(copy, &cx.run.id)) {
+                // Another part's clone may have been made of the same one.
+                let is_used = |snapshot: &str| clones.iter().filter_map(|clone| origin(clone)).any(|origin| origin.snapshot == snapshot);
+                for marked in copies.iter().filter(|copy| is_marked(copy, &cx.run.id) && !is_used(&copy.name)) {
                     match world.unmark_snapshot(region, &marked.name, USED_BY_TAG).await {
                         Ok(()) => batch.done(format!("the mark on {}", marked.name)),
                         Err(error) if error.fault == CallFault::NotFound => {}

@@ -21,6 +21,7 @@ mod hold;
 mod janitor;
 mod lag;
 mod listed;
+mod load_dump;
 mod notes;
 mod notify;
 mod open_run;
@@ -52,8 +53,8 @@ mod verify_health;
 use std::sync::Arc;
 
 use muster_core::ports::{
-    Alarms, Buckets, Caches, Channels, Clones, Control, Databases, Decisions, Dns, Executions, GlobalCaches, Http, Images, Keys, LaunchTemplates, Ledger,
-    MetricWriter, Metrics, Notes, Parameters, Plans, Quotas, Recoverability, Reports, Resolver, RunRegistry, Samples, ScalingGroups, Snapshots, Sql,
+    Alarms, Buckets, Builds, Caches, Channels, Clones, Control, Databases, Decisions, Dns, Executions, GlobalCaches, Http, Images, Keys, LaunchTemplates,
+    Ledger, MetricWriter, Metrics, Notes, Parameters, Plans, Quotas, Recoverability, Reports, Resolver, RunRegistry, Samples, ScalingGroups, Snapshots, Sql,
 };
 use muster_core::{ActionError, Clock, Failure, Journaled, Progress, run_action as invoke, run_alone as invoke_alone};
 use muster_plan::Plan;
@@ -74,6 +75,7 @@ pub use flip_dns::{FLIP_DNS, flip_dns};
 pub use hold::{HOLD, hold};
 pub use janitor::{JANITOR, janitor};
 pub use lag::samples_of_lag;
+pub use load_dump::{DATABASE_VARIABLE, DUMP_VARIABLE, LOAD_DUMP, RUN_VARIABLE, load_dump};
 pub use notify::{NOTIFY, notify};
 pub use open_run::{LONGEST_FUNCTION, OPEN_RUN, open_run};
 pub use preflight::{PREFLIGHT, preflight};
@@ -116,6 +118,7 @@ pub trait World:
     + Snapshots
     + Recoverability
     + Buckets
+    + Builds
     + Keys
     + ScalingGroups
     + LaunchTemplates
@@ -155,6 +158,7 @@ pub async fn dispatch<'e, W: World>(
         "flip-dns" => Box::pin(invoke(FLIP_DNS, invocation, event, world, flip_dns)).await,
         "hold" => Box::pin(invoke(HOLD, invocation, event, world, hold)).await,
         "janitor" => Box::pin(invoke_alone(JANITOR, invocation, event, world, janitor)).await,
+        "load-dump" => Box::pin(invoke(LOAD_DUMP, invocation, event, world, load_dump)).await,
         "notify" => Box::pin(invoke(NOTIFY, invocation, event, world, notify)).await,
         "open-run" => Box::pin(invoke_alone(OPEN_RUN, invocation, event, world, open_run)).await,
         "preflight" => Box::pin(invoke(PREFLIGHT, invocation, event, world, preflight)).await,

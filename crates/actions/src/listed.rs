@@ -1,8 +1,8 @@
 //! What a survey has read of one listing, as it is kept between invocations: bounded, however long the listing is.
 
 use muster_backups::{Found, Place, PointStatus, RecoveryPoint};
-use muster_core::ports::StoredObject;
-use muster_core::{CallError, CallFault, Duration, Timestamp};
+use muster_core::ports::{Buckets, StoredObject};
+use muster_core::{CallError, CallFault, Clock, Duration, Region, Timestamp};
 use muster_plan::{Bytes, PartReference};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ const BESIDES: usize = 120;
 /// A call that fails for a moment is made so often, a few seconds apart; then its listing counts as one that ended early.
 const TRIES: u32 = 4;
 /// A longer listing is not read to its end: twenty million objects, for which one needs most of an hour.
-pub(crate) const MOST_PAGES: u64 = 20_000;
+const MOST_PAGES: u64 = 20_000;
 /// How far ahead of Muster's clock another service's may be. What it dates later than that is of the future.
 const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
 /// 2023-01-06T00:00:00Z: since the day before, S3 encrypts every new object, with its own key where nobody names another. Source: the S3 user guide,
@@ -162,6 +162,37 @@ impl Listed {
             End::Read => Found::Points { points: self.points.iter().map(|kept| kept.point(place, of)).collect() },
         })
     }
+}
+
+/// Reads the pages of what lies under a prefix, from where the last invocation stopped, until `is_over` says that this one's time is spent. Whether
+/// all of them are read; otherwise the next invocation goes on, or the listing has come to its end without them.
+pub(crate) async fn read_pages<W>(world: &W, region: &Region, bucket: &str, prefix: &str, listed: &mut Listed, is_over: impl Fn() -> bool) -> bool
+where
+    W: Clock + Buckets,
+{
+    while listed.pages == 0 || listed.after.is_some() {
+        if is_over() {
+            return false;
+        }
+        if listed.pages >= MOST_PAGES {
+            let why = format!("there are more than {MOST_PAGES} pages under `{prefix}`: let old objects expire, or give the backup a longer prefix");
+            listed.end = Some(End::Incomplete { why });
+            return false;
+        }
+        match world.list_objects(region, bucket, prefix, listed.after.as_deref()).await {
+            Ok(page) => {
+                // What consoles put there to look like a folder is no backup.
+                let objects = page.objects.into_iter().filter(|object| !(object.size == 0 && object.key.ends_with('/')));
+                listed.add(objects.map(Into::into), world.now());
+                listed.after = page.next.as_deref().map(str::to_owned);
+            }
+            Err(error) => {
+                listed.fail(&error, true);
+                return false;
+            }
+        }
+    }
+    true
 }
 
 impl Kept {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use muster_core::ports::{GroupSize, Note, Notes};
-use muster_core::{ActionError, CallError, Clock, Context, Override, Run, ScalingGroupId, Timestamp};
-use muster_plan::{Name, Plan};
+use muster_core::{ActionError, CallError, Clock, Context, Duration, Override, Run, ScalingGroupId, Timestamp};
+use muster_plan::{Name, PartReference, Plan};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -286,6 +286,42 @@ pub(crate) async fn cache_asked(world: &impl Notes, run: &Run, cache: &Name) -> 
 
 pub(crate) async fn note_cache_asked(world: &impl Notes, run: &Run, cache: &Name, asked: &CacheAsked) -> Result<(), CallError> {
     world.note(&run.id.0, &format!("cache/{cache}"), &json!(asked)).await
+}
+
+/// The load of a dump: which one, into which database, by which build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Loading {
+    /// The attempt of the phase that has asked for it.
+    pub(crate) since: Timestamp,
+    /// The object's key.
+    pub(crate) object: String,
+    /// The instant that its data is of.
+    pub(crate) taken_at: Timestamp,
+    /// When the build was asked for.
+    pub(crate) asked_at: Timestamp,
+    /// The token that it was asked for with.
+    pub(crate) token: String,
+    /// After so long the build is stopped.
+    pub(crate) time_out: Duration,
+    /// The build, once its id is known.
+    pub(crate) build: Option<String>,
+    /// The newer dump that was passed over: too small to be one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) passed_over: Option<String>,
+}
+
+/// The load of a part's dump, if it was asked for.
+pub(crate) async fn loading(world: &impl Notes, run: &Run, of: &PartReference) -> Result<Option<Loading>, ActionError> {
+    read(world, &run.id.0, &load_note(of)).await
+}
+
+pub(crate) async fn note_loading(world: &impl Notes, run: &Run, of: &PartReference, loading: &Loading) -> Result<(), CallError> {
+    world.note(&run.id.0, &load_note(of), &json!(loading)).await
+}
+
+fn load_note(of: &PartReference) -> String {
+    format!("load/{}", of.0)
 }
 
 /// What a phase has settled for good, so that its next call goes on with the rest: one note for the whole batch. An attempt of the phase that begins

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::backups::USED_BY_TAG;
 use crate::batch::{Batch, Landed, Pace};
-use crate::clones::{Part, clone_name, clone_of, copies, newest, origin, parts, tags};
+use crate::clones::{Part, clone_name, clone_of, copies, newest, origin, parts, tags, untagged};
 use crate::notes::Finished;
 
 /// The action.
@@ -77,15 +77,19 @@ where
             Step::Done => match clone.and_then(origin) {
                 Some(origin) => {
                     let until = finished.first_seen(&part.of.0, world.now());
-                    batch.saw(Evidence::Restored {
-                        component: part.of.0.clone(),
-                        snapshot: origin.snapshot,
-                        taken_at: origin.taken_at,
-                        instance: name.clone(),
-                        from: origin.asked_at,
-                        until,
-                        rto: part.database.objectives.rto,
-                    });
+                    // A dump is restored once it is loaded: this is only the server for it.
+                    if part.dump.is_none() {
+                        batch.saw(Evidence::Restored {
+                            component: part.of.0.clone(),
+                            snapshot: origin.snapshot,
+                            taken_at: origin.taken_at,
+                            instance: name.clone(),
+                            from: origin.asked_at,
+                            until,
+                            loaded_from: None,
+                            rto: part.database.objectives.rto,
+                        });
+                    }
                     batch.done(format!("{} in {}", part.of.0, until.since(origin.asked_at)));
                 }
                 None => batch.failed(untagged(&name)),
@@ -100,7 +104,7 @@ async fn restore<W>(world: &W, cx: &Context<'_, Plan>, part: &Part<'_>, name: &s
 where
     W: Clock + Clones + Snapshots,
 {
-    let copies = match copies(world, cx.plan, &part.of, &part.source).await {
+    let copies = match copies(world, cx.plan, &part.made_of(), &part.source).await {
         Ok(copies) => copies,
         Err(error) => return batch.call_failed(&part.of.0, error),
     };
@@ -129,6 +133,7 @@ where
         snapshot: &backup.name,
         name,
         instance_class: part.test.instance_class.as_deref(),
+        storage: part.dump.and_then(|dump| dump.storage).map(|storage| u32::try_from(storage.as_gib_ceil()).unwrap_or(u32::MAX)),
         subnet_group: &part.test.subnet_group,
         security_groups: &part.test.security_groups,
         tags: &tags,
@@ -154,15 +159,6 @@ fn nothing(plan: &Plan, part: &Part<'_>) -> Finding {
         format!("no good snapshot of {} is in {}", part.source.name, plan.regions.standby),
         "a copy to restore from",
         "see what the last backup run says of it; answer `retry` once one is there",
-    )
-}
-
-pub(crate) fn untagged(name: &str) -> Finding {
-    Finding::new(
-        name,
-        "something of that name is there, and its tags do not say that Muster made it for this run",
-        "a clone with the tags that Muster gave it",
-        "look at it and remove it by hand if it is not needed; Muster deletes nothing whose tags it does not know. Then answer `retry`",
     )
 }
 

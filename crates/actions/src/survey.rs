@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::backups::{parts, source_of, there};
-use crate::listed::{End, Listed, MOST_PAGES};
+use crate::listed::{End, Listed, read_pages};
 use crate::notes::{self, Book};
 use crate::round::is_over;
 
@@ -273,24 +273,8 @@ impl<'a> Surveying<'a> {
     {
         let region = &wanted.place.region;
         let prefix = prefix(self.cx.plan, wanted);
-        while listed.pages == 0 || listed.after.is_some() {
-            if self.is_over(world) {
-                return;
-            }
-            if listed.pages >= MOST_PAGES {
-                let why = format!("there are more than {MOST_PAGES} pages under `{prefix}`: let old objects expire, or give the backup a longer prefix");
-                listed.end = Some(End::Incomplete { why });
-                return;
-            }
-            match world.list_objects(region, bucket, &prefix, listed.after.as_deref()).await {
-                Ok(page) => {
-                    // What consoles put there to look like a folder is no backup.
-                    let objects = page.objects.into_iter().filter(|object| !(object.size == 0 && object.key.ends_with('/')));
-                    listed.add(objects.map(Into::into), world.now());
-                    listed.after = page.next.as_deref().map(str::to_owned);
-                }
-                Err(error) => return listed.fail(&error, true),
-            }
+        if !read_pages(world, region, bucket, &prefix, listed, || self.is_over(world)).await {
+            return;
         }
         while let Some(newest) = listed.newest().filter(|_| wanted.is_encrypted || wanted.kms_key.is_some()).map(str::to_owned) {
             if self.is_over(world) {

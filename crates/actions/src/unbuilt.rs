@@ -2,7 +2,7 @@
 //! anything is touched. Never found out in the middle.
 
 use muster_plan::{
-    BackgroundWorkload, BackupMethod, Cache, CacheCheck, CacheKind, CacheStandby, Check, Compute, Configuration, CustomStep, Database, DatabaseKind,
+    BackgroundWorkload, Backup, BackupMethod, Cache, CacheCheck, CacheKind, CacheStandby, Check, Compute, Configuration, CustomStep, Database, DatabaseKind,
     DatabaseStandby, Engine, HttpCheck, LagSource, PartReference, Plan, Reference, RegionRole, Source, TrafficMethod, TrafficRecord,
 };
 
@@ -63,15 +63,18 @@ pub fn unbuilt_restores(plan: &Plan, parts: &[PartReference]) -> Vec<String> {
 fn of_restore(plan: &Plan, of: &PartReference) -> Option<String> {
     let built = |what: &str| Some(what.to_owned());
     let Some((section, name)) = of.parts() else { return built("a part such as `databases.main`") };
-    match section {
-        "databases" => {}
-        "caches" => return built("restoring a cache into a clone, which is not built yet"),
-        "backups" if plan.backup(name).is_some_and(|backup| !backup.method.is_made_by_muster()) => {
-            return built("restoring what is no snapshot, such as a pg_dump: that takes a machine with its tools, and is not built yet");
+    let database = match (section, plan.restorable(of)) {
+        ("databases", _) => match plan.database(name) {
+            Some(database) => database,
+            None => return built("a database that the plan has"),
+        },
+        ("backups", Some(dump)) => dump.database,
+        ("caches", _) => return built("restoring a cache into a clone, which is not built yet"),
+        ("backups", None) if plan.backup(name).is_some_and(|backup| !backup.method.is_made_by_muster()) => {
+            return built("`restoreTest.dump` of its database in the plan: what is no snapshot takes a machine with its tools, and nothing says which");
         }
-        _ => return built("a database: nothing else can be restored into a clone"),
-    }
-    let Some(database) = plan.database(name) else { return built("a database that the plan has") };
+        _ => return built("a database, or a dump of one: nothing else can be restored into a clone"),
+    };
     match database.kind {
         DatabaseKind::AuroraCluster => return built("restoring an Aurora cluster into a clone, which is not built yet"),
         DatabaseKind::External => return built("restoring what is recovered by tools of its own, which is not built yet"),
@@ -83,8 +86,19 @@ fn of_restore(plan: &Plan, of: &PartReference) -> Option<String> {
     if database.restore_test.is_none() {
         return built("`restoreTest` in the plan: nothing says where its clone goes");
     }
-    let is_copied = plan.backups_of(&of.0).any(|backup| backup.method == BackupMethod::DatabaseSnapshot && backup.copy.is_some());
-    (!is_copied).then(|| format!("a snapshot that is copied to {}", plan.regions.standby))
+    let made_of = format!("databases.{}", database.name);
+    if !plan.backups_of(&made_of).any(|backup| backup.method == BackupMethod::DatabaseSnapshot && backup.copy.is_some()) {
+        return Some(format!("a snapshot that is copied to {}", plan.regions.standby));
+    }
+    let dump = plan.restorable(of)?.dump?;
+    if database.engine != Engine::Postgres {
+        return built("loading a dump of another engine than PostgreSQL, which is not built yet");
+    }
+    let backup = plan.backup(dump.backup.as_str());
+    if backup.is_none_or(|backup| backup.every.is_none()) {
+        return built("a schedule of the dump: nothing else says which instant its data is of");
+    }
+    backup.and_then(Backup::objects_in_standby).is_none().then(|| format!("a bucket in {} that the dump is copied to", plan.regions.standby))
 }
 
 fn of_database(database: &Database) -> Option<&'static str> {

@@ -6,17 +6,17 @@
 //! AWS: rds:DescribeDBInstances, secretsmanager:GetSecretValue, and SQL inside the VPC (standby region); rds:DescribeDBInstances, and SQL there, where
 //!      the source has no replica (primary region).
 
-use muster_core::ports::{CloneState, CloneStatus, Clones, Databases, Notes, Sql, SqlTarget};
+use muster_core::ports::{CloneState, Clones, Databases, Notes, Sql, SqlTarget};
 use muster_core::{Action, ActionError, CallError, Clock, Conduct, Context, DatabaseId, Duration, Evidence, Finding, Progress, Timestamp};
-use muster_plan::{Comparison, PartReference, Plan, SqlCheck};
+use muster_plan::{Comparison, DumpTest, PartReference, Plan, SqlCheck};
 use muster_report::COMPARED;
 use serde::Deserialize;
 
 use crate::batch::{Batch, Pace};
-use crate::clones::{Part, clone_name, clone_of, origin, parts};
+use crate::clones::{Part, clone_name, clone_of, parts, serving};
 use crate::fence_database::sql_target;
-use crate::notes::Settled;
-use crate::restore_clone::untagged;
+use crate::load_dump::database_of;
+use crate::notes::{Settled, loading};
 use crate::verify_data;
 
 /// The action.
@@ -96,7 +96,7 @@ where
             batch.done(&part.of.0);
             continue;
         }
-        let (target, taken_at) = match served(cx, part, clone_of(&clones, &cx.run.id, &part.of), &name) {
+        let (target, taken_at) = match served(world, cx, part, &clones, &name).await? {
             Ok(served) => served,
             Err(finding) => {
                 batch.failed(finding);
@@ -134,7 +134,9 @@ where
                         settled.add(format!("{UNSOUND}{key}: saw {seen}, wanted {wanted}"));
                     }
                     settled.add(key);
-                    let (check, component) = (ask.name(), part.database.name.to_string());
+                    // What is asked of a snapshot and of a dump of one database, in one run, are two things.
+                    let component = if part.dump.is_some() { part.of.0.clone() } else { part.database.name.to_string() };
+                    let check = ask.name();
                     cx.saw(world.now(), Evidence::Checked { check, component, seen, wanted, passed });
                 }
             }
@@ -153,23 +155,36 @@ where
     })
 }
 
-/// Where a clone is asked, and the instant that its data is of.
-fn served(cx: &Context<'_, Plan>, part: &Part<'_>, clone: Option<&CloneState>, name: &str) -> Result<(SqlTarget, Timestamp), Finding> {
-    let gone = |seen: String| {
-        Finding::new(name, seen, "a clone that serves", "see who removed it or whether its lease was over; answer `skip` to end the run, and test again")
+/// Where a clone is asked, and the instant that its data is of: the snapshot's, or, in the database that a dump was loaded into, the dump's.
+async fn served<W: Notes>(
+    world: &W,
+    cx: &Context<'_, Plan>,
+    part: &Part<'_>,
+    clones: &[CloneState],
+    name: &str,
+) -> Result<Result<(SqlTarget, Timestamp), Finding>, ActionError> {
+    let (endpoint, origin) = match serving(clone_of(clones, &cx.run.id, &part.of), name) {
+        Ok(serving) => serving,
+        Err(finding) => return Ok(Err(finding)),
     };
-    let Some(clone) = clone else { return Err(gone("the clone is not there".to_owned())) };
-    let (CloneStatus::Serves, Some(endpoint)) = (&clone.status, &clone.endpoint) else {
-        return Err(gone(format!("the clone does not serve: {:?}", clone.status)));
+    let (dbname, taken_at) = match part.dump {
+        None => (part.database.database.as_deref().map(Into::into), origin.taken_at),
+        Some(dump) => match loading(world, cx.run, &part.of).await? {
+            Some(loading) => (Some(database_of(&loading).into()), loading.taken_at),
+            None => return Ok(Err(not_loaded(name, dump))),
+        },
     };
-    let Some(origin) = origin(clone) else { return Err(untagged(name)) };
-    let target = SqlTarget {
-        database: DatabaseId::new(&cx.plan.regions.standby, name),
-        endpoint: endpoint.clone(),
-        dbname: part.database.database.as_deref().map(Into::into),
-        credentials: part.database.credentials.as_ref().map(|reference| reference.secret.as_str().into()),
-    };
-    Ok((target, origin.taken_at))
+    let credentials = part.database.credentials.as_ref().map(|reference| reference.secret.as_str().into());
+    Ok(Ok((SqlTarget { database: DatabaseId::new(&cx.plan.regions.standby, name), endpoint, dbname, credentials }, taken_at)))
+}
+
+fn not_loaded(name: &str, dump: &DumpTest) -> Finding {
+    Finding::new(
+        name,
+        format!("no dump of {} was loaded into it", dump.backup),
+        "a clone with the dump in it",
+        "start the flow by its state machine, which loads it first; answer `skip` to end this run",
+    )
 }
 
 /// Where the source is asked: at its replica in the standby region, where that spares the primary the work.

@@ -36,6 +36,7 @@ pub(crate) struct Clients {
     pub(crate) secretsmanager: PerRegion<aws_sdk_secretsmanager::Client>,
     pub(crate) servicequotas: PerRegion<aws_sdk_servicequotas::Client>,
     pub(crate) kms: PerRegion<aws_sdk_kms::Client>,
+    pub(crate) codebuild: PerRegion<aws_sdk_codebuild::Client>,
 }
 
 /// A service's clients: none before one is asked for.
@@ -75,6 +76,7 @@ impl Clients {
             secretsmanager: PerRegion::default(),
             servicequotas: PerRegion::default(),
             kms: PerRegion::default(),
+            codebuild: PerRegion::default(),
         }
     }
 
@@ -116,4 +118,5 @@ clients! {
     secretsmanager aws_sdk_secretsmanager "Secrets Manager",
     servicequotas aws_sdk_servicequotas "Service Quotas",
     kms aws_sdk_kms "KMS",
+    codebuild aws_sdk_codebuild "CodeBuild",
 }

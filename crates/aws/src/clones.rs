@@ -27,6 +27,8 @@ where
             .db_snapshot_identifier(order.snapshot)
             // Without one, it is that of the instance that the snapshot is of.
             .set_db_instance_class(order.instance_class.map(str::to_owned))
+            // Without it, it is as much as the snapshot is of. A size that no RDS instance has is rejected there.
+            .set_allocated_storage(order.storage.map(|storage| i32::try_from(storage).unwrap_or(i32::MAX)))
             .db_subnet_group_name(order.subnet_group)
             .set_vpc_security_group_ids(Some(order.security_groups.to_vec()))
             .set_tags(Some(sdk_tags(order.tags)))

@@ -240,6 +240,8 @@ const REJECTED: &[&str] = &[
     "TaskTimedOut",
     "Validation",
     "ValidationError",
+    // CodeBuild: no further build, also none in the queue.
+    "AccountLimitExceeded",
     // KMS, whose other codes SNS and Step Functions pass on; SNS
     "Disabled",
     "EndpointDisabled",

@@ -8,6 +8,7 @@
 
 mod alarms;
 mod buckets;
+mod builds;
 mod caches;
 mod call;
 mod channels;

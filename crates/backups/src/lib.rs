@@ -30,5 +30,6 @@ pub use point::{Place, PointStatus, RecoveryPoint};
 pub use queue::{COPIES_PER_REGION, start_now};
 pub use rules::{Destination, Line, Rules};
 pub use schedule::{ScheduleEntry, ScheduleInput, restore_test_schedules, schedule_prefix, schedules};
+pub use size::newest_believable;
 pub use survey::{Found, Key, KeyState, Listing, Quota, Survey, Unread};
 pub use verify::{Expectation, Exposure, Problem, Verdict, expectations, verify};

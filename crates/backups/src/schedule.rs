@@ -79,12 +79,9 @@ pub fn schedules(plan: &Plan) -> Vec<ScheduleEntry> {
 }
 
 /// The entries of the plan's restore tests, in the order of their names: each drill whose parts can all be restored into clones. What cannot be, such as
-/// a pg_dump, would only fail each time; whoever asks for it by hand is told so.
+/// a dump that nothing loads, would only fail each time; whoever asks for it by hand is told so.
 pub fn restore_test_schedules(plan: &Plan) -> Vec<ScheduleEntry> {
-    let has_place = |part: &PartReference| {
-        let database = part.parts().filter(|(section, _)| *section == "databases").and_then(|(_, name)| plan.database(name));
-        database.is_some_and(|database| database.kind == DatabaseKind::RdsInstance && database.restore_test.is_some())
-    };
+    let has_place = |part: &PartReference| plan.restorable(part).is_some_and(|restorable| restorable.database.kind == DatabaseKind::RdsInstance);
     let drills = plan.drills.iter().filter(|drill| drill.flow == Flow::RestoreTest && !drill.parts.is_empty() && drill.parts.iter().all(has_place));
     let mut entries: Vec<ScheduleEntry> = drills
         .flat_map(|drill| {

@@ -45,6 +45,17 @@ pub(crate) fn doubted<'a>(points: &[&'a RecoveryPoint], now: Timestamp) -> BTree
     doubted
 }
 
+/// The newest good point of one backup in one place that is not suspiciously small, and the good ones that are newer: passed over for their size.
+pub fn newest_believable(points: &[RecoveryPoint], now: Timestamp) -> (Option<&RecoveryPoint>, Vec<&RecoveryPoint>) {
+    let doubted = doubted(&points.iter().collect::<Vec<_>>(), now);
+    let mut good: Vec<&RecoveryPoint> = points.iter().filter(|point| point.is_good(now)).collect();
+    good.sort_by(|a, b| (b.taken_at, &b.name).cmp(&(a.taken_at, &a.name)));
+    let position = good.iter().position(|point| !doubted.contains(point.name.as_str()));
+    let newest = position.map(|position| good[position]);
+    good.truncate(position.unwrap_or(good.len()));
+    (newest, good)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +100,23 @@ mod tests {
     #[test]
     fn a_size_that_has_changed_for_good_is_the_usual_one_after_four() {
         assert_eq!(small(&[1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 90, 90, 90, 90, 90, 90]), ["dump-07", "dump-08", "dump-09", "dump-10"]);
+    }
+
+    #[test]
+    fn the_newest_that_is_believable_is_taken_and_what_is_passed_over_is_known() {
+        let named = |sizes: &[u64], now: Timestamp| {
+            let points = points(sizes);
+            let (newest, passed_over) = newest_believable(&points, now);
+            (newest.map(|point| point.name.clone()), passed_over.into_iter().map(|point| point.name.clone()).collect::<Vec<_>>())
+        };
+        let ever = Timestamp::from_millis(i64::MAX);
+        let named_so = |newest: Option<&str>, others: &[&str]| (newest.map(str::to_owned), others.iter().map(|name| (*name).to_owned()).collect());
+        assert_eq!(named(&[1_000, 1_010, 1_020, 1_030], ever), named_so(Some("dump-03"), &[]));
+        assert_eq!(named(&[1_000, 1_010, 1_020, 103, 0], ever), named_so(Some("dump-02"), &["dump-04", "dump-03"]));
+        assert_eq!(named(&[0], ever), named_so(None, &["dump-00"]));
+        assert_eq!(named(&[], ever), named_so(None, &[]));
+        let third_day = Timestamp::from_millis(0).after(Duration::from_hours(49));
+        assert_eq!(named(&[1_000, 1_010, 1_020, 1_030], third_day), named_so(Some("dump-02"), &[]), "what is of the future is of no use");
     }
 
     #[test]

@@ -243,7 +243,7 @@ pub enum Evidence {
     Restored {
         /// The part of the plan, such as `databases.main`.
         component: String,
-        /// The snapshot.
+        /// The snapshot; of a dump, the object.
         snapshot: String,
         /// The instant that its data is of.
         taken_at: Timestamp,
@@ -251,8 +251,11 @@ pub enum Evidence {
         instance: String,
         /// When the restore was asked for.
         from: Timestamp,
-        /// When the clone was first seen to serve.
+        /// When the clone was first seen to serve; of a dump, when it was loaded.
         until: Timestamp,
+        /// Of a dump: when the build began that loads it. The time before it went into a server to load it into.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        loaded_from: Option<Timestamp>,
         /// The component's RTO.
         rto: Duration,
     },

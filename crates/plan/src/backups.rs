@@ -150,6 +150,18 @@ pub enum Retention {
     Indefinite,
 }
 
+impl Backup {
+    /// Bucket and prefix in the standby region of objects that something else writes; `None` where they are nowhere there.
+    pub fn objects_in_standby(&self) -> Option<(&str, &str)> {
+        let (bucket, prefix) = match &self.method {
+            BackupMethod::S3Objects { bucket, prefix, region: Some(RegionRole::Standby) } => (bucket, prefix),
+            BackupMethod::S3Objects { .. } => self.copy.as_ref().and_then(|copy| Some((copy.bucket.as_ref()?, &copy.prefix)))?,
+            _ => return None,
+        };
+        Some((bucket, prefix.as_deref().unwrap_or_default()))
+    }
+}
+
 impl BackupMethod {
     /// True where Muster makes it, and so deletes it; what others make, it only verifies.
     pub fn is_made_by_muster(&self) -> bool {

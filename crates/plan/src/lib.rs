@@ -51,7 +51,7 @@ pub use objectives::{Component, MeasurementWindow, Objectives, OutageScope, Part
 pub use people::{Audience, Channel, ChannelKind, Delivery, Escalation, Event, Hold, HoldDefault, Milestone, MilestoneEvent, People, Role, Rung, StatusPage};
 pub use plan::{Plan, Regions};
 pub use queues::{Queue, QueueKind, Replay};
-pub use restore_test::{Comparison, RestoreTest, TAKEN_AT};
+pub use restore_test::{Comparison, DumpTest, Restorable, RestoreTest, TAKEN_AT};
 pub use schedule::{Days, InvalidSchedule, Schedule};
 pub use template::{Reference, Template, Unresolved};
 pub use traffic::{AliasTarget, Endpoint, RecordType, RegionRole, RoutingEndpoint, TrafficMethod, TrafficRecord};

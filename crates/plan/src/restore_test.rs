@@ -5,9 +5,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::custom::Flow;
+use crate::databases::Database;
 use crate::name::Name;
 use crate::objectives::PartReference;
 use crate::plan::Plan;
+use crate::units::Bytes;
 
 /// What a restore test of a database needs: a place for a clone that nobody reaches but the checks. The region is the standby, where the copies are,
 /// and where they will be needed.
@@ -23,6 +25,21 @@ pub struct RestoreTest {
     /// What has to be the same in the source and in the clone.
     #[serde(default)]
     pub compare: Vec<Comparison>,
+    /// How a dump of it is restored, where a drill's `parts` name one, such as `backups.pg-dump`.
+    pub dump: Option<DumpTest>,
+}
+
+/// How a dump is restored: into a database of its own in a clone of the newest snapshot, which has the version, the users and their passwords, by a
+/// machine with PostgreSQL's tools.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct DumpTest {
+    /// Its name under `backups`: one object each time, in a bucket of the standby region, on a schedule.
+    pub backup: Name,
+    /// The CodeBuild project of the standby region that loads it, such as `kaireon-pg-restore`.
+    pub project: String,
+    /// The clone's storage, which holds the snapshot's data and the dump's beside each other; without it, as much as the snapshot is of.
+    pub storage: Option<Bytes>,
 }
 
 /// A query whose first column of its first row is the same in the source and in a clone of its snapshot: a count, a sum, a checksum.
@@ -31,9 +48,20 @@ pub struct RestoreTest {
 pub struct Comparison {
     /// What is shown in reports.
     pub name: Name,
-    /// The query. `{takenAt}` is the instant that the snapshot is of, such as `2026-11-26T02:00:04.000Z`: a table that only grows is compared up to a
+    /// The query. `{takenAt}` is the instant that the snapshot (or the dump) is of, such as `2026-11-26T02:00:04.000Z`: a table that only grows is compared up to a
     /// moment before it.
     pub query: String,
+}
+
+/// What a restore test of a part restores.
+#[derive(Clone, Copy, Debug)]
+pub struct Restorable<'p> {
+    /// The database.
+    pub database: &'p Database,
+    /// Where, and what is compared.
+    pub test: &'p RestoreTest,
+    /// The dump, where it is not its newest snapshot.
+    pub dump: Option<&'p DumpTest>,
 }
 
 /// What stands for the instant that a snapshot is of.
@@ -56,6 +84,21 @@ impl Plan {
             }
         }
         parts
+    }
+
+    /// What a restore test of a part restores: `databases.…` the newest snapshot, `backups.…` the newest dump of the database whose `restoreTest.dump`
+    /// names that backup. `None` where the plan does not say how.
+    pub fn restorable(&self, part: &PartReference) -> Option<Restorable<'_>> {
+        let (section, name) = part.parts()?;
+        let mut tested = self.databases.iter().filter_map(|database| Some((database, database.restore_test.as_ref()?)));
+        match section {
+            "databases" => tested.find(|(database, _)| database.name == *name).map(|(database, test)| Restorable { database, test, dump: None }),
+            "backups" => tested.find_map(|(database, test)| {
+                let dump = test.dump.as_ref().filter(|dump| dump.backup == *name)?;
+                Some(Restorable { database, test, dump: Some(dump) })
+            }),
+            _ => None,
+        }
     }
 }
 

@@ -19,7 +19,15 @@ const NIGHTLY: &str =
 const CHECKED: &str = "    checks: [{kind: sql, query: \"select pg_is_in_recovery()\", equals: false}]\n";
 const CLONED: &str = "    checks: [{kind: sql, query: \"select pg_is_in_recovery()\", equals: false}]
     restoreTest: {subnetGroup: isolated, securityGroups: [sg-0clone], compare: [{name: rows, query: \"select count(*) from orders where at < '{takenAt}'\"}]}\n";
+const DUMPED: &str = "    checks: [{kind: sql, query: \"select pg_is_in_recovery()\", equals: false}]
+    size: 200GiB
+    restoreTest: {subnetGroup: isolated, securityGroups: [sg-0clone], dump: {backup: dumps, project: shop-pg-restore, storage: 500GiB}}\n";
+/// The nightly snapshot, and a dump beside it.
+const DUMPS: &str =
+    "method: {kind: databaseSnapshot}, of: databases.orders, every: \"daily 02:00 UTC\", retention: {kind: for, keep: 7d}, copy: {kmsKey: alias/shop}}
+  - {name: dumps, method: {kind: s3Objects, bucket: shop-dumps}, of: databases.orders, every: \"daily 03:00 UTC\", copy: {bucket: shop-dumps-dr}";
 const DRILLED: &str = "flow: region-failover";
+const OF_DUMP: &str = "flow: restore-test, parts: [backups.dumps]";
 const RESTORED: &str = "flow: restore-test, parts: [databases.orders]";
 
 #[rustfmt::skip]
@@ -128,6 +136,14 @@ const CASES: &[Case] = &[
     ("two comparisons of one name", &[(CHECKED, CLONED), ("compare: [", "compare: [{name: rows, query: \"select '{takenAt}'\"}, ")], &["duplicate-name"]),
     ("a restore that no snapshot serves", &[(CHECKED, CLONED), (DRILLED, RESTORED), ("copy: {kmsKey: alias/shop}", "encryption: none")], &["nothing-to-restore"]),
     ("a restore that nothing tells sound", &[(CHECKED, "    restoreTest: {subnetGroup: isolated, securityGroups: [sg-0clone]}\n"), (DRILLED, RESTORED)], &["no-data-check", "no-data-check"]),
+    ("a restore test of a dump", &[(CHECKED, DUMPED), (NIGHTLY, DUMPS), (DRILLED, OF_DUMP)], &[]),
+    ("a dump of another database", &[(CHECKED, DUMPED), (NIGHTLY, DUMPS), (DRILLED, OF_DUMP), ("{kind: s3Objects, bucket: shop-dumps}, of: databases.orders,", "{kind: s3Objects, bucket: shop-dumps},")], &["nothing-to-restore"]),
+    ("a dump that nobody wrote down", &[(CHECKED, DUMPED)], &["nothing-to-restore"]),
+    ("a dump that stays in the primary region", &[(CHECKED, DUMPED), (NIGHTLY, DUMPS), (", copy: {bucket: shop-dumps-dr}", "")], &["nothing-to-restore"]),
+    ("a snapshot that is taken for a dump", &[(CHECKED, DUMPED), (NIGHTLY, DUMPS), ("dump: {backup: dumps,", "dump: {backup: nightly,")], &["nothing-to-restore"]),
+    ("a dump of nobody knows when", &[(CHECKED, DUMPED), (NIGHTLY, DUMPS), ("every: \"daily 03:00 UTC\", ", "on: change, ")], &["no-instant"]),
+    ("a dump that fills its clone", &[(CHECKED, DUMPED), (NIGHTLY, DUMPS), ("storage: 500GiB", "storage: 399GiB")], &["small-clone"]),
+    ("a dump without a snapshot to load it into", &[(CHECKED, DUMPED), (NIGHTLY, DUMPS), (DRILLED, OF_DUMP), (", copy: {kmsKey: alias/shop}}", ", encryption: none}")], &["nothing-to-restore"]),
     ("a drill of a drill", &[("flow: region-failover", "flow: drill")], &["wrong-flow"]),
 ];
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use muster_core::ports::{Reading, Sample};
 use muster_core::{Entry, Evidence, LagBasis, Run, Timestamp};
-use muster_plan::{Database, Flow, Plan, SqlCheck};
+use muster_plan::{Database, Flow, PartReference, Plan, SqlCheck};
 
 use crate::backups::{backups, recovers};
 use crate::breakdown::{Span, divide};
@@ -310,7 +310,12 @@ fn checks(plan: &Plan, scan: &Scan<'_>) -> Vec<CheckMade> {
             let compared = check.strip_prefix(COMPARED);
             database.restore_test.iter().flat_map(|test| &test.compare).any(|comparison| compared == Some(comparison.name.as_str()))
         };
-        databases.get(component).is_some_and(|database| database.checks.iter().chain(&database.reconciliation).any(named) || is_compared(database))
+        let dumped = || plan.restorable(&PartReference(component.to_owned())).map(|restorable| restorable.database);
+        databases
+            .get(component)
+            .copied()
+            .or_else(dumped)
+            .is_some_and(|database| database.checks.iter().chain(&database.reconciliation).any(named) || is_compared(database))
     };
     let mut made: Vec<CheckMade> = Vec::new();
     let mut index: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();

@@ -23,9 +23,14 @@ pub struct Restore {
     pub taken_at: Timestamp,
     /// The clone.
     pub clone: String,
-    /// From the request until the clone was first seen to serve: the component's restore time. It is looked at once a minute.
+    /// From the request until the clone was first seen to serve, or until the dump was loaded into it: the component's restore time. A clone is looked at
+    /// once a minute.
     #[schemars(with = "DurationText")]
     pub took: Duration,
+    /// Of a dump: how much of that its load took; the rest made a server for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DurationText>")]
+    pub load: Option<Duration>,
     /// The component's RTO.
     #[schemars(with = "DurationText")]
     pub rto: Duration,
@@ -47,13 +52,19 @@ impl Restore {
             self.component.clone(),
             self.backup.clone(),
             moment(self.taken_at),
-            span(self.took),
+            with_load(self.took, self.load),
             span(self.rto),
             self.verdict().word().to_owned(),
             self.clone.clone(),
             gone,
         ]
     }
+}
+
+/// A restore time, and how much of it a dump's load took.
+pub(crate) fn with_load(took: Duration, load: Option<Duration>) -> String {
+    let load = load.map_or_else(String::new, |load| format!(", {} of it the load", span(load)));
+    format!("{}{load}", span(took))
 }
 
 /// The names of the columns.
@@ -72,7 +83,7 @@ pub(crate) fn restores(scan: &Scan<'_>) -> Vec<Restore> {
     let mut found: Vec<Restore> = Vec::new();
     for fact in &scan.facts {
         match fact.evidence {
-            Evidence::Restored { component, snapshot, taken_at, instance, from, until, rto } => {
+            Evidence::Restored { component, snapshot, taken_at, instance, from, until, loaded_from, rto } => {
                 found.retain(|restore| restore.component != *component);
                 found.push(Restore {
                     component: component.clone(),
@@ -80,6 +91,7 @@ pub(crate) fn restores(scan: &Scan<'_>) -> Vec<Restore> {
                     taken_at: *taken_at,
                     clone: instance.clone(),
                     took: until.since(*from),
+                    load: loaded_from.map(|began| until.since(began)),
                     rto: *rto,
                     destroyed_at: None,
                 });

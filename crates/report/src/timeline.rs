@@ -6,6 +6,7 @@ use muster_core::{Evidence, LagBasis, Override, Timestamp};
 
 use crate::calls::fault_in_words;
 use crate::record::{Line, Tone};
+use crate::restores::with_load;
 use crate::scan::Scan;
 use crate::text::{moment, span};
 
@@ -104,8 +105,9 @@ fn words(evidence: &Evidence) -> (String, String, Tone) {
             let result = format!("{alarms} wrong, {others} to be looked at by day; what {} components would lose", exposures.len());
             line(format!("Backups verified as of {}", as_of.clock_time()), result, if alarms == 0 { Tone::Good } else { Tone::Bad })
         }
-        Evidence::Restored { component, snapshot, taken_at, instance, from, until, .. } => {
-            line(format!("Restored {component}"), format!("{snapshot} of {} into {instance}, in {}", moment(*taken_at), span(until.since(*from))), Tone::Good)
+        Evidence::Restored { component, snapshot, taken_at, instance, from, until, loaded_from, .. } => {
+            let took = with_load(until.since(*from), loaded_from.map(|began| until.since(began)));
+            line(format!("Restored {component}"), format!("{snapshot} of {} into {instance}, in {took}", moment(*taken_at)), Tone::Good)
         }
         Evidence::CloneDestroyed { component, instance } => line(format!("Clone of {component} destroyed"), instance.clone(), Tone::Good),
         Evidence::Told { channel, subject, accepted } => {

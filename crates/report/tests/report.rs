@@ -482,6 +482,20 @@ fn a_restore_test_says_how_long_the_restore_took_what_was_asked_and_that_the_clo
 }
 
 #[test]
+fn a_dump_says_how_much_of_its_restore_was_the_load_and_both_count_against_the_rto() {
+    let report = sample::dump_tested();
+    let [restore] = report.restores.as_slice() else { panic!("{:?}", report.restores) };
+    assert_eq!((restore.took, restore.load, restore.verdict()), (span("1h30m"), Some(span("1h")), Verdict::Fail));
+    for text in [report.to_markdown(), report.to_html()] {
+        for wanted in ["1h 30m, 1h of it the load", "daily/dump-20261120", "Restored and sound: 1 of 1 backups, 1 of 1 questions"] {
+            assert!(text.contains(wanted), "{wanted}: {text}");
+        }
+    }
+    let back: Report = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
+    assert_eq!(back.restores, report.restores);
+}
+
+#[test]
 fn a_restore_whose_data_differs_or_that_was_never_made_has_not_passed() {
     let differs = sample::restore_tested("41231", "failed");
     assert!(!differs.met_targets() && differs.to_markdown().contains("the data is not as wanted: 1 of 1 questions failed"));

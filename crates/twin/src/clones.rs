@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use muster_actions::SNAPSHOT_TAG;
 use muster_core::ports::{CLONE_PREFIX, CLONE_TAG, CloneOrder, CloneState, CloneStatus, LEASE_TAG, Requested, SnapshotPlace, SnapshotStatus, SourceKind};
 use muster_core::{CallFault, Duration, Region, Timestamp};
 
@@ -43,6 +44,8 @@ pub struct Restored {
     pub ready_at: Timestamp,
     /// Whether it fails then.
     pub fails: bool,
+    /// Its storage in GiB, where it is another than the snapshot's.
+    pub storage: Option<u32>,
     /// How many rows are missing.
     pub lost: i64,
     /// When it is gone, once it was deleted.
@@ -52,7 +55,7 @@ pub struct Restored {
 }
 
 impl Restored {
-    fn status(&self, now: Timestamp) -> CloneStatus {
+    pub(crate) fn status(&self, now: Timestamp) -> CloneStatus {
         match self.fails {
             _ if self.gone_at.is_some() => CloneStatus::Deleting,
             _ if now < self.ready_at => CloneStatus::Changing("creating".into()),
@@ -65,7 +68,7 @@ impl Restored {
         self.gone_at.is_none_or(|gone| now < gone)
     }
 
-    fn lease(&self) -> Option<Timestamp> {
+    pub(crate) fn lease(&self) -> Option<Timestamp> {
         self.tags.get(LEASE_TAG)?.parse().ok()
     }
 }
@@ -132,6 +135,7 @@ impl Estate {
             taken_at: snapshot.taken_at,
             ready_at: now.after(takes),
             fails: self.clones.strikes(now, CloneFault::RestoresFail),
+            storage: order.storage,
             lost: i64::from(self.clones.strikes(now, CloneFault::DataLost)),
             gone_at: None,
             tags: order.tags.clone(),
@@ -185,6 +189,10 @@ impl Estate {
     pub(crate) fn tag_snapshot(&mut self, region: &Region, snapshot: &str, tag: &str, value: Option<&str>) -> Result<(), Refusal> {
         self.snapshots.answers(self.now(), region)?;
         let place = SnapshotPlace { region: region.clone(), account: None, bucket: None };
+        let is_made = |clone: &Restored| clone.tags.get(SNAPSHOT_TAG).is_some_and(|made_of| **made_of == *snapshot);
+        if value.is_none() && self.clones.at(self.now()).any(|((at, _), clone)| at == region && is_made(clone)) {
+            self.violate(15, format!("the mark on {snapshot} is taken off while a clone of it is there"));
+        }
         let key = (place, snapshot.into());
         let Some(mut stored) = self.snapshots.there.get(&key).cloned() else {
             return Err((CallFault::NotFound, format!("DBSnapshotNotFound: {snapshot}")));
@@ -211,7 +219,8 @@ impl Estate {
     /// How many rows a question of `compare` counts: one a second, up to the instant that it names, and in a clone up to that of its snapshot at most.
     pub(crate) fn rows(&self, database: usize, statement: &str, taken_at: Option<Timestamp>) -> Option<i64> {
         let compare = self.plan.databases[database].restore_test.iter().flat_map(|test| &test.compare);
-        let instants: Vec<Timestamp> = self.clones.there.values().filter(|clone| clone.database == database).map(|clone| clone.taken_at).collect();
+        let mut instants: Vec<Timestamp> = self.clones.there.values().filter(|clone| clone.database == database).map(|clone| clone.taken_at).collect();
+        instants.extend(self.builds.slots(|clone| self.clones.there.get(clone).is_some_and(|clone| clone.database == database)));
         for comparison in compare {
             let named = instants.iter().copied().find(|instant| comparison.query.contains(muster_plan::TAKEN_AT) && comparison.at(*instant) == statement);
             if named.is_some() || comparison.query == statement {

@@ -102,6 +102,9 @@ pub(crate) const SNAPSHOT: Table = Table::seconds([40, 90, 150, 240, 480, 900, 2
 pub(crate) const SNAPSHOT_COPY: Table = Table::seconds([120, 300, 480, 900, 1_800, 3_600, 9_000, 18_000]);
 /// A restore of a snapshot until the instance serves: "several minutes" to hours (RDS user guide, "Restoring to a DB instance": depends on size and class).
 pub(crate) const RESTORE: Table = Table::seconds([300, 480, 600, 900, 1_500, 2_700, 5_400, 10_800]);
+/// A load of a dump by pg_restore, from the build's order to its end: minutes to hours. PostgreSQL gives no figure: it depends on size, indices and jobs;
+/// Kaireon's runbook plans two hours for the whole verification.
+pub(crate) const LOAD: Table = Table::seconds([240, 600, 1_200, 2_100, 3_300, 4_500, 6_000, 7_200]);
 /// A deletion of an instance without a final snapshot, until it is gone: minutes.
 pub(crate) const DELETION: Table = Table::seconds([60, 120, 180, 240, 360, 540, 900, 1_800]);
 /// A person looks at the phone and answers.

@@ -13,6 +13,7 @@ use muster_plan::{BackgroundWorkload, CacheStandby, Compute, ComputeRole, Config
 use muster_report::Busy;
 
 use crate::balancer::Balancer;
+use crate::builds::AllBuilds;
 use crate::caches::GlobalCache;
 use crate::calls_made::CallsMade;
 use crate::changes::Change;
@@ -75,6 +76,8 @@ pub struct Estate {
     pub snapshots: Snapshots,
     /// Clones of databases, in every region.
     pub clones: AllClones,
+    /// Builds that load dumps into them.
+    pub builds: AllBuilds,
     /// What is set about buckets.
     pub objects: Objects,
     /// Public names, in the plan's order.
@@ -161,6 +164,7 @@ impl Estate {
             caches: BTreeMap::new(),
             snapshots: Snapshots::default(),
             clones: AllClones::default(),
+            builds: AllBuilds::default(),
             objects: Objects::default(),
             clients: Clients::new(started_at, rate, writes, &answers, plan.databases.len()),
             record_of: first_positions(records.iter().map(|record| std::slice::from_ref(&record.name).iter())),

@@ -49,7 +49,7 @@ const RULES: [(u8, &str); 14] = [
     (12, "silence is consent only where somebody could hear the question"),
     (13, "an old primary that returns is fenced"),
     (14, "no backup is deleted that is the last good one, in use, being copied, young, held, or made by others"),
-    (15, "no clone outlives its lease by more than an hour, and Muster deletes no instance that is not its clone"),
+    (15, "no clone outlives its lease by more than an hour, and Muster deletes, and loads dumps into, no instance that is not its clone"),
     (16, "nothing is made twice: no slot's snapshot, and no run's clone of a part"),
 ];
 

@@ -8,6 +8,7 @@
 //! modelled: AWS's wire format, the content of databases, load, money. Each module says more.
 
 mod balancer;
+mod builds;
 mod caches;
 mod calls_made;
 mod changes;
@@ -54,6 +55,7 @@ mod traffic;
 mod truth;
 mod world;
 
+pub use builds::{AllBuilds, BuildFault};
 pub use caches::GlobalCache;
 pub use calls_made::{CallMade, CallsMade};
 pub use changes::Change;

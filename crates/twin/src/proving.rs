@@ -10,11 +10,13 @@ use muster_plan::RegionRole;
 use muster_report::Report;
 use serde_json::json;
 
+use crate::builds::BuildFault;
 use crate::clock::{self, Sleepers, VirtualClock};
 use crate::clones::CloneFault;
 use crate::estate::Estate;
 use crate::functions::Functions;
 use crate::invariants::Violation;
+use crate::objects::ObjectFault;
 use crate::rehearse::{BEGINNING, Rehearser};
 use crate::scenario::Scenario;
 use crate::scheduled::SCHEDULE;
@@ -30,6 +32,10 @@ const WATCHED: Duration = Duration::from_hours(20);
 pub enum Trouble {
     /// Something with clones, from the beginning on, for so long.
     With(CloneFault, Duration),
+    /// Something with the builds that load dumps, from the beginning on, for so long.
+    Loading(BuildFault, Duration),
+    /// Something with a backup that others write, or with its bucket, by the plan's name, from so long before the beginning on until it.
+    Written(ObjectFault, &'static str, Duration),
     /// The execution is stopped in the console so long after the order.
     Stopped(Duration),
     /// Somebody deletes every copy so long after the order.
@@ -43,6 +49,8 @@ pub struct Proving {
     pub reports: BTreeMap<RunId, Report>,
     /// How many clones were made, deleted, and are still there.
     pub clones: (u64, u64, usize),
+    /// How many builds were started, and are still at work.
+    pub builds: (usize, usize),
     /// How many snapshots are still marked as used.
     pub marks: usize,
     /// How often a run held for a person.
@@ -56,27 +64,30 @@ pub struct Proving {
 }
 
 impl Rehearser {
-    /// Runs one restore test of the plan, with the copies that the schedules would have made to restore from. A seed decides every duration.
-    pub fn prove(&self, seed: u64, troubles: &[Trouble]) -> Proving {
+    /// Runs one restore test of parts of the plan, with the copies that the schedules would have made to restore from. A seed decides every duration.
+    pub fn prove(&self, seed: u64, parts: &[&str], troubles: &[Trouble]) -> Proving {
         let sleepers = Rc::new(Sleepers::default());
-        clock::run(&sleepers, self.test(seed, troubles, VirtualClock::new(BEGINNING, sleepers.clone())))
+        clock::run(&sleepers, self.test(seed, parts, troubles, VirtualClock::new(BEGINNING, sleepers.clone())))
     }
 
-    async fn test(&self, seed: u64, troubles: &[Trouble], clock: VirtualClock) -> Proving {
+    async fn test(&self, seed: u64, parts: &[&str], troubles: &[Trouble], clock: VirtualClock) -> Proving {
         let scenario = Scenario::quiet(seed);
         let mut estate = Estate::new(self.plan(), self.sha256(), &scenario, BEGINNING);
         estate.story = Story::untold();
         estate.put_history();
         for trouble in troubles {
-            if let Trouble::With(fault, span) = trouble {
-                estate.clones.faults.push((*fault, BEGINNING, BEGINNING.after(*span)));
+            match trouble {
+                Trouble::With(fault, span) => estate.clones.faults.push((*fault, BEGINNING, BEGINNING.after(*span))),
+                Trouble::Loading(fault, span) => estate.builds.faults.push((*fault, BEGINNING, BEGINNING.after(*span))),
+                Trouble::Written(fault, name, span) => estate.objects.faults.push((*fault, (*name).to_owned(), BEGINNING.before(*span), BEGINNING)),
+                Trouble::Stopped(_) | Trouble::CopiesGone(_) => {}
             }
         }
         let twin = Twin::on(estate, clock);
         let functions = Functions::new(twin.clone());
         let machines = self.step_functions(&scenario, &twin, &functions);
         twin.set_engine(machines.clone());
-        machines.start(RESTORE_TEST, None, json!({"service": self.plan().service, "by": "schedule", "reason": "a drill"}));
+        machines.start(RESTORE_TEST, None, json!({"service": self.plan().service, "by": "schedule", "reason": "a drill", "parts": parts}));
         let (mut elapsed, mut gone_after) = (Duration::ZERO, None);
         while elapsed < WATCHED && twin.look(|estate| estate.guard.violation().is_none()) {
             for trouble in troubles {
@@ -111,6 +122,7 @@ impl Rehearser {
             Proving {
                 reports: estate.memory.reports.clone(),
                 clones: (estate.clones.made, estate.clones.deleted, estate.clones.at(estate.now()).count()),
+                builds: (estate.builds.there.len(), estate.builds_at_work()),
                 marks: estate.snapshots.there.values().filter(|stored| stored.tags.contains_key("muster:used-by")).count(),
                 held: estate.guard.held(),
                 longest_history,

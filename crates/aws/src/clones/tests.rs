@@ -30,7 +30,16 @@ fn page(instances: &[String], marker: &str) -> Option<Answer> {
 }
 
 fn order<'a>(region: &'a Region, name: &'a str, class: Option<&'a str>, groups: &'a [String], tags: &'a BTreeMap<Arc<str>, Arc<str>>) -> CloneOrder<'a> {
-    CloneOrder { region, snapshot: "rds-daily-1", name, instance_class: class, subnet_group: "isolated", security_groups: groups, tags }
+    CloneOrder {
+        region,
+        snapshot: "rds-daily-1",
+        name,
+        instance_class: class,
+        storage: class.map(|_| 700),
+        subnet_group: "isolated",
+        security_groups: groups,
+        tags,
+    }
 }
 
 #[tokio::test]
@@ -44,6 +53,7 @@ async fn a_clone_is_restored_alone_out_of_reach_and_with_nothing_that_keeps_it()
         ("DBInstanceIdentifier", NAME),
         ("DBSnapshotIdentifier", "rds-daily-1"),
         ("DBInstanceClass", "db.r6g.large"),
+        ("AllocatedStorage", "700"),
         ("DBSubnetGroupName", "isolated"),
         ("VpcSecurityGroupIds.VpcSecurityGroupId.1", "sg-clone"),
         ("MultiAZ", "false"),
@@ -58,7 +68,8 @@ async fn a_clone_is_restored_alone_out_of_reach_and_with_nothing_that_keeps_it()
     }
     assert!(calls(&wire)[0].uri.contains("rds.us-west-2."));
     aws.restore_clone(&order(&region, NAME, None, &groups, &tags)).await.unwrap();
-    assert!(!form(&calls(&wire)[1]).contains_key("DBInstanceClass"), "it is the source's then");
+    let sent = form(&calls(&wire)[1]);
+    assert!(!sent.contains_key("DBInstanceClass") && !sent.contains_key("AllocatedStorage"), "they are the source's then");
 }
 
 #[tokio::test]

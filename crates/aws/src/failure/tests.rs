@@ -146,6 +146,10 @@ const MODELLED: &[(&str, &[(&str, CallFault)])] = &[
         ],
     ),
     (
+        "codebuild: StartBuild, BatchGetBuilds",
+        &[("AccountLimitExceededException", Rejected), ("InvalidInputException", Rejected), ("ResourceNotFoundException", NotFound)],
+    ),
+    (
         "kms: DescribeKey",
         &[
             ("DependencyTimeoutException", Unavailable),

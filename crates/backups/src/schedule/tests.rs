@@ -174,7 +174,9 @@ fn a_backup_may_be_called_as_the_watch_is() {
 fn a_restore_test_that_can_be_made_has_an_entry_which_says_of_what() {
     let mut plan = kaireon();
     let entries = restore_test_schedules(&plan);
-    let [entry] = entries.as_slice() else { panic!("the pg_dump's has none: {entries:?}") };
+    let [entry, dump] = entries.as_slice() else { panic!("{entries:?}") };
+    assert_eq!((dump.name.as_str(), dump.expression.as_str()), ("kaireon.drill_pg-dump-restore", "cron(0 14 ? 4,10 3#2 *)"));
+    assert_eq!(dump.input.parts, [PartReference("backups.pg-dump".to_owned())]);
     assert_eq!((entry.name.as_str(), entry.expression.as_str(), entry.flow), ("kaireon.drill_backup-restore", "cron(0 14 ? 1,7 3#2 *)", Flow::RestoreTest));
     assert_eq!(
         serde_json::to_value(&entry.input).unwrap(),
@@ -184,6 +186,8 @@ fn a_restore_test_that_can_be_made_has_an_entry_which_says_of_what() {
         })
     );
     assert!(schedules(&plan).iter().all(|entry| entry.flow == Flow::Backup));
+    plan.databases[0].restore_test.as_mut().unwrap().dump = None;
+    assert_eq!(restore_test_schedules(&plan), entries[..1], "a dump that nothing loads has none");
     plan.databases[0].restore_test = None;
     assert_eq!(restore_test_schedules(&plan), []);
 }

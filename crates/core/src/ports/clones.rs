@@ -26,6 +26,8 @@ pub struct CloneOrder<'a> {
     pub name: &'a str,
     /// Its class; `None` for the class of the instance that the snapshot is of.
     pub instance_class: Option<&'a str>,
+    /// Its storage, in GiB; `None` for as much as the snapshot is of. RDS rejects less than that.
+    pub storage: Option<u32>,
     /// Its subnet group.
     pub subnet_group: &'a str,
     /// Its VPC security groups.

@@ -10,6 +10,7 @@
 //!   appending to it would otherwise never end.
 #![allow(async_fn_in_trait)] // one thread per run or per Lambda: nobody needs Send here
 
+mod builds;
 mod caches;
 mod clones;
 mod compute;
@@ -20,6 +21,7 @@ mod snapshots;
 mod state;
 mod traffic;
 
+pub use builds::{BuildOrder, BuildState, BuildStatus, Builds};
 pub use caches::{CacheEndpoint, Caches, GlobalCacheState, GlobalCaches, GlobalMember};
 pub use clones::{CLONE_PREFIX, CLONE_TAG, CloneOrder, CloneState, CloneStatus, Clones, LEASE_TAG};
 pub use compute::{GroupSize, GroupState, Headroom, ImageState, Images, LaunchTemplateState, LaunchTemplates, Parameters, Quotas, ScalingGroups};

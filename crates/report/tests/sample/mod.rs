@@ -448,6 +448,7 @@ pub fn restore_ledger(wanted: &str) -> Vec<Entry> {
         instance: "muster-clone-portal-db-1c9d8e7f".into(),
         from: at(from),
         until: at(until),
+        loaded_from: None,
         rto: span("30m"),
     };
     let checked = |check: &str, seen: &str, wanted: &str| Evidence::Checked {
@@ -475,17 +476,53 @@ pub fn restore_run() -> Run {
     Run { id: RunId("basecoat-portal.restore-test.7".into()), flow: "restore-test".into(), lane: Lane::Prove, opened_at: at("03:00:00"), ..run() }
 }
 
-/// Its report, with what the plan compares.
+/// The same of a dump: half an hour for a server, and an hour for the load.
+pub fn dump_ledger() -> Vec<Entry> {
+    let mut book = Book::of(&restore_run());
+    let loaded = Evidence::Restored {
+        component: "backups.dumps".into(),
+        snapshot: "daily/dump-20261120".into(),
+        taken_at: at("01:00:00"),
+        instance: "muster-clone-dumps-1c9d8e7f".into(),
+        from: at("02:00:10"),
+        until: at("03:30:10"),
+        loaded_from: Some(at("02:30:10")),
+        rto: span("30m"),
+    };
+    let compared = Evidence::Checked {
+        check: "compare orders".into(),
+        component: "backups.dumps".into(),
+        seen: "41230".into(),
+        wanted: "41230, as in the source".into(),
+        passed: true,
+    };
+    book.begin("03:30:20", "LoadDump", "load-dump").saw("03:30:21", loaded).end("03:30:21.100", "done", "loaded");
+    book.begin("03:30:22", "VerifyClone", "verify-clone").saw("03:30:23", compared).end("03:30:23.100", "done", "asked");
+    book.entries
+}
+
+/// A restore test's report.
 pub fn restore_tested(wanted: &str, outcome: &'static str) -> Report {
+    proven(outcome, &restore_ledger(wanted))
+}
+
+/// The report on a dump.
+pub fn dump_tested() -> Report {
+    proven("succeeded", &dump_ledger())
+}
+
+/// A report, with what the plan compares.
+fn proven(outcome: &'static str, entries: &[Entry]) -> Report {
     let mut plan = plan();
     plan.databases[0].restore_test = Some(muster_plan::RestoreTest {
         subnet_group: "isolated".into(),
         security_groups: vec!["sg-clone".into()],
         instance_class: None,
         compare: vec![muster_plan::Comparison { name: "orders".parse().unwrap(), query: "select count(*) from orders where at < '{takenAt}'".into() }],
+        dump: Some(muster_plan::DumpTest { backup: "dumps".parse().unwrap(), project: "basecoat-pg-restore".into(), storage: None }),
     });
-    let (run, entries, samples) = (restore_run(), restore_ledger(wanted), samples());
-    assemble(&plan, &Closing { outcome, closed_at: at("03:44:10"), started_by: "schedule", ..closing(&run, &entries, &samples) })
+    let (run, samples) = (restore_run(), samples());
+    assemble(&plan, &Closing { outcome, closed_at: at("03:44:10"), started_by: "schedule", ..closing(&run, entries, &samples) })
 }
 
 pub fn rehearsed() -> Report {

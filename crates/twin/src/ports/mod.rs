@@ -1,5 +1,6 @@
 //! The ports, one file per group as in `core`: each method names its call and its effect, and nothing else.
 
+mod builds;
 mod clones;
 mod compute;
 mod databases;

@@ -18,6 +18,10 @@ fn calling(operation: &'static str, target: &SqlTarget) -> Calling<'static> {
 impl Sql for World {
     async fn query(&self, target: &SqlTarget, statement: &str) -> Result<Option<String>, CallError> {
         self.read(calling("sql:Query", target), |estate, _| {
+            let dbname = target.dbname.as_deref().unwrap_or_default();
+            if let Some(answer) = estate.dump_answers(&target.database.region, &target.database.name, dbname, statement) {
+                return answer;
+            }
             if let Some(answer) = estate.clone_answers(&target.database.region, &target.database.name, statement) {
                 return Ok(answer);
             }

@@ -1,12 +1,15 @@
 //! Restore tests on the twin: single actions, each fault by itself, and what is left of a run that dies.
 
-use muster_actions::{DESTROY_CLONE, RESTORE_CLONE, SWEEP_CLONES, USED_BY_TAG, VERIFY_CLONE, destroy_clone, restore_clone, sweep_clones, verify_clone};
+use muster_actions::{
+    DESTROY_CLONE, LOAD_DUMP, RESTORE_CLONE, SWEEP_CLONES, USED_BY_TAG, VERIFY_CLONE, destroy_clone, load_dump, restore_clone, sweep_clones, verify_clone,
+};
 use muster_core::ports::{CLONE_TAG, LEASE_TAG, SnapshotPlace, SnapshotSource, SourceKind};
 use muster_core::{CallFault, RunId, run_action, run_alone};
 use muster_plan::Plan;
 
 use super::backups::{plan, region, violations};
 use super::*;
+use crate::builds::BuildFault;
 use crate::clones::{CloneFault, Restored};
 use crate::scenario::{Matching, Planned, When};
 use crate::snapshots::Stored;
@@ -23,11 +26,16 @@ fn kaireon() -> Arc<Plan> {
 struct Prove {
     twin: Rc<Twin>,
     run: Run,
+    part: &'static str,
     calls: Cell<u64>,
 }
 
 impl Prove {
     async fn of(twin: &Rc<Twin>) -> Self {
+        Prove::of_part(twin, "databases.main").await
+    }
+
+    async fn of_part(twin: &Rc<Twin>, part: &'static str) -> Self {
         let run = Run {
             id: RunId("kaireon.restore-test.1".into()),
             service: "kaireon".into(),
@@ -37,7 +45,7 @@ impl Prove {
         };
         let world = twin.world(RegionRole::Standby, "test", "000001-test");
         assert!(world.open_run(0, &OpenRun { run: run.clone(), execution: "restore-test".into(), drill: false }).await.unwrap());
-        let prove = Prove { twin: twin.clone(), run, calls: Cell::new(1) };
+        let prove = Prove { twin: twin.clone(), run, part, calls: Cell::new(1) };
         for (name, age) in [("rds-of-the-night-before", HOUR.times(26)), ("rds-of-last-night", HOUR.times(2))] {
             prove.put("us-west-2", name, age, &[("muster:service", "kaireon"), ("muster:backup", "rds-daily")]);
         }
@@ -56,9 +64,10 @@ impl Prove {
         self.calls.set(self.calls.get() + 1);
         let id = format!("{:06}-{action}", self.calls.get());
         let world = self.twin.world(RegionRole::Standby, action, &*id);
-        let event = json!({"run": self.run, "phase": action, "last": last, "request": {"parts": ["databases.main"]}});
+        let event = json!({"run": self.run, "phase": action, "last": last, "request": {"parts": [self.part]}});
         let result = match action {
             "restore-clone" => run_action(RESTORE_CLONE, &*id, event, &world, restore_clone).await,
+            "load-dump" => run_action(LOAD_DUMP, &*id, event, &world, load_dump).await,
             "verify-clone" => run_action(VERIFY_CLONE, &*id, event, &world, verify_clone).await,
             "destroy-clone" => run_action(DESTROY_CLONE, &*id, event, &world, destroy_clone).await,
             other => panic!("{other}"),
@@ -302,7 +311,7 @@ fn the_sweep_lets_be_whatever_is_no_clone_and_a_mark_that_is_anothers() {
         let tags = |names: &[&str]| {
             names.iter().map(|name| (Arc::from(*name), if *name == LEASE_TAG { over.as_str().into() } else { Arc::from("kaireon") })).collect()
         };
-        let there = |tags| Restored { database: 0, taken_at: twin.now(), ready_at: twin.now(), fails: false, lost: 0, gone_at: None, tags };
+        let there = |tags| Restored { database: 0, taken_at: twin.now(), ready_at: twin.now(), fails: false, storage: None, lost: 0, gone_at: None, tags };
         let others =
             [("kaireon-prod-copy", &[CLONE_TAG, LEASE_TAG, "muster:service"][..]), ("muster-clone-untagged", &[LEASE_TAG]), ("muster-clone-of-others", &[])];
         for (name, names) in others {
@@ -369,6 +378,83 @@ fn with_the_kill_switch_set_nothing_is_made_and_nothing_removed_and_afterwards_i
     });
 }
 
+const DUMP: &str = "backups.pg-dump";
+
+#[test]
+fn of_a_part_that_is_no_dump_there_is_nothing_to_load() {
+    on(&kaireon(), &quiet(), |twin| async move {
+        let muster = Prove::of(&twin).await;
+        muster.until_done("restore-clone").await.unwrap();
+        let loaded = muster.call("load-dump", None).await.unwrap();
+        assert!(loaded.is_done() && twin.look(|estate| estate.builds.there.is_empty()), "{}", loaded.detail);
+    });
+}
+
+#[test]
+fn a_dump_is_loaded_once_however_often_it_is_asked_for_into_a_clone_that_has_room() {
+    on(&kaireon(), &quiet(), |twin| async move {
+        let muster = Prove::of_part(&twin, DUMP).await;
+        let refused = muster.call("load-dump", None).await.unwrap_err();
+        assert!(refused.error_message.contains("the clone is not there"), "{refused}");
+        muster.until_done("restore-clone").await.unwrap();
+        assert!(!muster.evidence().iter().any(|seen| matches!(seen, Evidence::Restored { .. })), "a server for it is no restored dump");
+        assert_eq!(twin.look(|estate| estate.clones.there.values().map(|clone| clone.storage).collect::<Vec<_>>()), [Some(700)]);
+        let unloaded = muster.call("verify-clone", None).await.unwrap_err();
+        assert!(unloaded.error_message.contains("no dump of pg-dump was loaded into it"), "{unloaded}");
+        for _ in 0..3 {
+            muster.call("load-dump", None).await.unwrap();
+        }
+        muster.until_done("load-dump").await.unwrap();
+        muster.until_done("load-dump").await.unwrap();
+        assert_eq!(twin.look(|estate| estate.builds.there.len()), 1);
+        assert_eq!(muster.until_done("verify-clone").await.unwrap().verdict.as_deref(), Some("sound"));
+        muster.until_done("destroy-clone").await.unwrap();
+        assert_eq!((muster.clones(), muster.mark("rds-of-last-night"), violations(&twin)), (Vec::new(), None, None));
+    });
+}
+
+#[test]
+fn a_load_that_failed_is_made_again_by_a_persons_word_into_another_database() {
+    on(&kaireon(), &quiet(), |twin| async move {
+        let muster = Prove::of_part(&twin, DUMP).await;
+        muster.until_done("restore-clone").await.unwrap();
+        let now = twin.now();
+        twin.look(|estate| estate.builds.faults.push((BuildFault::Truncated, now, now.after(HOUR))));
+        let failed = muster.until_done("load-dump").await.unwrap_err();
+        assert!(failed.error_type == "Muster.Permanent" && failed.error_message.contains("https://logs.example.com/"), "its log is named: {failed}");
+        pass(3_600).await;
+        muster.until_done("load-dump").await.unwrap();
+        assert_eq!(muster.until_done("verify-clone").await.unwrap().verdict.as_deref(), Some("sound"));
+        assert_eq!((twin.look(|estate| estate.builds.there.len()), violations(&twin)), (2, None));
+    });
+}
+
+/// The token of an order counts for five minutes. Whoever does not know after that whether a build was started starts another one, which the first,
+/// should it be there, does not get in the way of.
+#[test]
+fn an_order_whose_answer_was_lost_is_repeated_and_after_its_tokens_time_made_anew() {
+    for (minutes, builds) in [(1, 1), (10, 2)] {
+        let fault = Fault::Call { fault: CallFault::TimedOut, applied: true, times: 1 };
+        let scenario = Scenario {
+            faults: vec![Planned { name: "test", when: When::Call { matching: Matching::Operation("codebuild:StartBuild".into()), nth: 1 }, fault }],
+            ..quiet()
+        };
+        on(&kaireon(), &scenario, |twin| async move {
+            pass(600).await;
+            let muster = Prove::of_part(&twin, DUMP).await;
+            muster.until_done("restore-clone").await.unwrap();
+            let asked = muster.call("load-dump", None).await.unwrap();
+            assert!(!asked.is_done() && asked.detail.contains("nobody answered"), "{}", asked.detail);
+            pass(minutes * 60).await;
+            muster.call("load-dump", Some(&asked)).await.unwrap();
+            assert_eq!(twin.look(|estate| estate.builds.there.len()), builds);
+            muster.until_done("load-dump").await.unwrap();
+            assert_eq!(muster.until_done("verify-clone").await.unwrap().verdict.as_deref(), Some("sound"));
+            assert_eq!(violations(&twin), None);
+        });
+    }
+}
+
 /// A question that leaves the instant out is answered by the source as it is by now.
 #[test]
 fn what_goes_on_growing_differs_unless_it_is_asked_up_to_the_snapshot() {
@@ -390,29 +476,32 @@ fn whichever_call_fails_or_kills_its_function_the_next_one_goes_on() {
     let changed =
         [fails(CallFault::TimedOut, true), fails(CallFault::TimedOut, false), fails(CallFault::Unavailable, true), fails(CallFault::Throttled, false)];
     let dies = [Fault::CrashBefore, Fault::CrashAfter];
-    let mut cases: Vec<(Matching, u64, Fault)> = Vec::new();
-    for nth in 1..=4 {
-        cases.extend(changed.iter().chain(&dies).map(|fault| (Matching::Mutating, nth, fault.clone())));
-    }
-    for nth in 1..=25 {
-        cases.extend(changed[3..].iter().chain(&dies).map(|fault| (Matching::Reading, nth, fault.clone())));
+    let mut cases: Vec<(&'static str, Matching, u64, Fault)> = Vec::new();
+    for (part, mutating, reading) in [("databases.main", 1..=4, 1..=25), (DUMP, 2..=5, 20..=40)] {
+        for nth in mutating {
+            cases.extend(changed.iter().chain(&dies).map(|fault| (part, Matching::Mutating, nth, fault.clone())));
+        }
+        for nth in reading {
+            cases.extend(changed[3..].iter().chain(&dies).map(|fault| (part, Matching::Reading, nth, fault.clone())));
+        }
     }
     let mut struck = 0;
-    for (matching, nth, fault) in cases {
-        let case = format!("{fault} at {matching} {nth}");
+    for (part, matching, nth, fault) in cases {
+        let case = format!("{part}: {fault} at {matching} {nth}");
         let scenario = Scenario { faults: vec![Planned { name: "test", when: When::Call { matching, nth }, fault }], ..quiet() };
         on(&kaireon(), &scenario, |twin| async move {
             // Calls count from the incident on.
             pass(600).await;
-            let muster = Prove::of(&twin).await;
-            for action in ["restore-clone", "verify-clone", "destroy-clone"] {
+            let muster = Prove::of_part(&twin, part).await;
+            for action in ["restore-clone", "load-dump", "verify-clone", "destroy-clone"] {
                 muster.driven(action, &case).await;
             }
+            assert_eq!(twin.look(|estate| estate.builds.there.len()), usize::from(part == DUMP), "{case}");
             let made = twin.look(|estate| (estate.clones.made, estate.clones.deleted));
             assert_eq!((made, muster.clones(), muster.mark("rds-of-last-night")), ((1, 1), Vec::new(), None), "{case}");
             assert_eq!(violations(&twin), None, "{case}");
         });
         struck += 1;
     }
-    assert_eq!(struck, 99);
+    assert_eq!(struck, 186);
 }

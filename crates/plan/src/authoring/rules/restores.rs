@@ -11,6 +11,7 @@ use crate::restore_test::TAKEN_AT;
 pub(super) fn check(plan: &Plan, findings: &mut Findings<'_>) {
     for (at, database) in each("/databases", &plan.databases) {
         place(&at, database, findings);
+        dump(plan, &at, database, findings);
     }
     for (at, drill) in each("/drills", &plan.drills).filter(|(_, drill)| drill.flow == Flow::RestoreTest) {
         if drill.on == DrillTarget::Live {
@@ -30,8 +31,15 @@ pub(super) fn check(plan: &Plan, findings: &mut Findings<'_>) {
             );
         }
         for (at, part) in each(&format!("{at}/parts"), &drill.parts) {
-            let Some(database) = part.parts().filter(|(section, _)| *section == "databases").and_then(|(_, name)| plan.database(name)) else { continue };
-            restorable(plan, &at, &part.0, database, findings);
+            let database = match part.parts() {
+                Some(("databases", name)) => plan.database(name),
+                // What nothing loads is said when it is asked for: the calendar may have it done by hand.
+                Some(("backups", _)) => plan.restorable(part).map(|restorable| restorable.database),
+                _ => None,
+            };
+            if let Some(database) = database {
+                restorable(plan, &at, database, findings);
+            }
         }
     }
 }
@@ -75,11 +83,55 @@ fn place(at: &str, database: &Database, findings: &mut Findings<'_>) {
     }
 }
 
-fn restorable(plan: &Plan, at: &str, part: &str, database: &Database, findings: &mut Findings<'_>) {
+/// A dump can be found, has an instant that its data is of, and fits.
+fn dump(plan: &Plan, at: &str, database: &Database, findings: &mut Findings<'_>) {
+    let Some(dump) = database.restore_test.as_ref().and_then(|test| test.dump.as_ref()) else { return };
+    let at = format!("{at}/restoreTest/dump");
+    let of = format!("databases.{}", database.name);
+    match plan.backup(dump.backup.as_str()).filter(|backup| backup.of.as_ref().is_some_and(|part| part.0 == of)) {
+        None => findings.error(
+            "nothing-to-restore",
+            &format!("{at}/backup"),
+            format!("`{}` is no backup of `{of}`", dump.backup),
+            format!("name one of `backups` with `method: {{kind: s3Objects, …}}` and `of: {of}`"),
+        ),
+        Some(backup) => {
+            if backup.objects_in_standby().is_none() {
+                findings.error(
+                    "nothing-to-restore",
+                    &format!("{at}/backup"),
+                    format!("no object of `{}` is in a bucket of {}, where it would be loaded", backup.name, plan.regions.standby),
+                    "let it be `s3Objects`, and add `copy: {bucket: …}`",
+                );
+            }
+            if backup.every.is_none() {
+                findings.error(
+                    "no-instant",
+                    &format!("{at}/backup"),
+                    format!("nothing says which instant the data of `{}` is of: an object knows only when it was finished", backup.name),
+                    "add `every` to it: a dump's data is of the moment that it began, so of its slot",
+                );
+            }
+        }
+    }
+    if let (Some(storage), Some(size)) = (dump.storage, database.size)
+        && storage.as_u64() < size.as_u64().saturating_mul(2)
+    {
+        findings.warning(
+            "small-clone",
+            &format!("{at}/storage"),
+            format!("the clone holds the snapshot's data and the dump's: `{}` has {size}", database.name),
+            "write about twice that, or expect a load that fails for space",
+        );
+    }
+}
+
+fn restorable(plan: &Plan, at: &str, database: &Database, findings: &mut Findings<'_>) {
     if database.kind == DatabaseKind::External {
         return;
     }
-    let is_copied = plan.backups_of(part).any(|backup| backup.method == BackupMethod::DatabaseSnapshot && backup.copy.is_some());
+    let is_copied =
+        plan.backups_of(&format!("databases.{}", database.name)).any(|backup| backup.method == BackupMethod::DatabaseSnapshot && backup.copy.is_some());
     if !is_copied {
         findings.error(
             "nothing-to-restore",
