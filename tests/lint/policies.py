@@ -27,6 +27,7 @@ NAMES = {
     "ServiceTag": "*",
     "HostedZoneArns": ["arn:aws:route53:::hostedzone/Z0123456789"],
     "BackupBuckets": ["arn:aws:s3:::dumps", "arn:aws:s3:::dumps/*"],
+    "ExportRoles": [f"arn:aws:iam::{ACCOUNT}:role/archive"],
     "Backup": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:muster-live-backup",
     "RestoreTest": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:muster-live-restore-test",
     "BackupSchedules.Arn": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/muster-live-backup",

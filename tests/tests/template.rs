@@ -220,9 +220,15 @@ fn a_function_may_do_what_its_action_says_and_nothing_else() {
 }
 
 /// Operations as the adapters name them, and the action of IAM where it has another name.
-const NAMED_OTHERWISE: [(&str, &str); 3] = [("s3:ListObjectsV2", "s3:ListBucket"), ("s3:GetObject", "s3:GetObjectVersion"), ("s3:HeadObject", "s3:GetObject")];
+const NAMED_OTHERWISE: [(&str, &str); 4] = [
+    ("s3:ListObjectsV2", "s3:ListBucket"),
+    ("s3:GetObject", "s3:GetObjectVersion"),
+    ("s3:HeadObject", "s3:GetObject"),
+    ("s3:GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration"),
+];
 /// What AWS does itself, with the permissions of whoever calls it.
-const DONE_BY_AWS: [&str; 5] = ["elasticache:AddTagsToResource", "kms:CreateGrant", "rds:AddTagsToResource", "s3:DeleteObject", "s3:GetBucketAcl"];
+const DONE_BY_AWS: [&str; 6] =
+    ["elasticache:AddTagsToResource", "iam:PassRole", "kms:CreateGrant", "rds:AddTagsToResource", "s3:DeleteObject", "s3:GetBucketAcl"];
 /// What a port offers and no action asks for.
 const ASKED_BY_NOBODY: [&str; 1] = ["rds:RebootDBInstance"];
 
@@ -240,7 +246,7 @@ fn what_adapters_call_is_what_actions_say() {
         assert!(called.contains(operation), "{operation}");
         called.insert(action.to_owned());
     }
-    for name in ["s3:ListObjectsV2", "s3:HeadObject"] {
+    for name in ["s3:ListObjectsV2", "s3:HeadObject", "s3:GetBucketLifecycleConfiguration"] {
         called.remove(name);
     }
     called.extend(DONE_BY_AWS.map(str::to_owned));
@@ -379,6 +385,16 @@ fn what_plans_name_is_bound_to_its_tag_and_a_drill_to_what_is_for_drills() {
                     | "rds:CopyDBSnapshot"
                     | "rds:CopyDBClusterSnapshot" => {
                         assert_eq!(statement["Condition"], by_tag, "{name}: {action}");
+                    }
+                    "rds:StartExportTask" => {
+                        let of_primary = many(&statement["Resource"]).iter().all(|resource| resource.to_string().contains("${PrimaryRegion}"));
+                        assert!(of_primary && statement["Condition"] == by_tag, "{name}: {action}");
+                    }
+                    // The roles that the installation was told of, and to RDS alone.
+                    "iam:PassRole" => {
+                        assert_eq!(statement["Resource"], json!({ "Ref": "ExportRoles" }), "{name}");
+                        let services = &statement["Condition"]["StringEquals"]["iam:PassedToService"];
+                        assert_eq!(*services, json!(["export.rds.amazonaws.com", "rds.amazonaws.com"]), "{name}");
                     }
                     "kms:CreateGrant" => assert_eq!(statement["Condition"]["StringLike"]["kms:ViaService"], "rds.*.amazonaws.com", "{name}"),
                     "s3:PutObject" | "s3:DeleteObject" if name == "CopyBackupFunction" => assert_eq!(statement["Resource"], json!({ "Ref": "BackupBuckets" })),

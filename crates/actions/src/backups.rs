@@ -161,6 +161,7 @@ pub(crate) fn point(snapshot: Snapshot, place: &Place, of: &PartReference, rules
         checksum: None,
         used_by: tag(USED_BY_TAG).into_iter().collect(),
         legal_hold: tag(LEGAL_HOLD_TAG),
+        failures: snapshot.failures,
     }
 }
 
@@ -175,6 +176,7 @@ mod tests {
             taken_at: "2026-11-26T02:00:04Z".parse().unwrap(),
             size: None,
             kms_key: None,
+            failures: Vec::new(),
             tags: tags.iter().map(|(name, value)| (Arc::from(*name), Arc::from(*value))).collect(),
         }
     }

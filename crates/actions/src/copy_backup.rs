@@ -1,18 +1,19 @@
-//! Copies snapshots to where the plan wants them: the standby region, a vault's account, a bucket.
+//! Copies snapshots to where the plan wants them: the standby region, a vault's account, a bucket; lets RDS export those of archives.
 //!
 //! Converges: a copy that is there is left alone, one under way is waited for, one that failed is removed and made again; of one part, one copy into a place at a time, and at most 20 into a
-//!            region, whoever asked for them; newest first. What waits for its turn waits outside: nothing here sleeps.
+//!            region, whoever asked for them; newest first. What waits for its turn waits outside: nothing here sleeps. An export by RDS that failed is tried again a day later, under
+//!            another name, since RDS takes a name once; at most five are in progress.
 //! Refuses:   nothing.
 //! Leaves behind on failure: copies that were made, and those under way.
 //! AWS: rds:DescribeDBSnapshots, rds:DescribeDBClusterSnapshots, rds:CopyDBSnapshot, rds:CopyDBClusterSnapshot, rds:AddTagsToResource,
-//!      rds:DeleteDBSnapshot, rds:DeleteDBClusterSnapshot, elasticache:DescribeSnapshots, elasticache:ListTagsForResource, elasticache:CopySnapshot,
-//!      kms:DescribeKey, kms:CreateGrant (primary region and standby region); s3:ListBucket, s3:GetBucketAcl, s3:PutObject, s3:DeleteObject (where exports are).
+//!      rds:DeleteDBSnapshot, rds:DeleteDBClusterSnapshot, rds:DescribeExportTasks, rds:StartExportTask, elasticache:DescribeSnapshots, elasticache:ListTagsForResource, elasticache:CopySnapshot,
+//!      kms:DescribeKey, kms:CreateGrant (primary region and standby region); iam:PassRole (to RDS); s3:ListBucket, s3:GetBucketAcl, s3:PutObject, s3:DeleteObject (where exports are).
 //!      RDS uses the keys, and ElastiCache the bucket, with the permissions of whoever calls them.
 
 use std::collections::BTreeMap;
 
 use muster_backups::{COPIES_PER_REGION, CopyOrder, Place, PointStatus, start_now};
-use muster_core::ports::{Notes, SnapshotCopy, SnapshotSource, Snapshots};
+use muster_core::ports::{ExportTask, Notes, SnapshotCopy, SnapshotSource, Snapshots};
 use muster_core::{Action, ActionError, CallError, Clock, Conduct, Context, Progress};
 use muster_plan::{PartReference, Plan};
 use serde::{Deserialize, Serialize};
@@ -100,6 +101,7 @@ where
 
 async fn ask(world: &impl Snapshots, order: &CopyOrder, source: &SnapshotSource) -> Result<(), CallError> {
     let (from, to) = (port_place(&order.from), port_place(&order.to));
-    let copy = SnapshotCopy { source, name: &order.name, from: &from, to: &to, kms_key: order.kms_key.as_deref() };
+    let export = order.export.as_ref().map(|export| ExportTask { name: &export.name, role: &export.role });
+    let copy = SnapshotCopy { source, name: &order.name, from: &from, to: &to, kms_key: order.kms_key.as_deref(), export };
     world.copy_snapshot(&copy).await.map(drop)
 }

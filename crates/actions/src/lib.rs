@@ -4,6 +4,7 @@
 
 mod acceptance;
 mod answer_question;
+mod archives;
 mod backups;
 mod batch;
 mod budget;

@@ -1,7 +1,7 @@
 //! What a survey has read of one listing, as it is kept between invocations: bounded, however long the listing is.
 
 use muster_backups::{Found, Place, PointStatus, RecoveryPoint};
-use muster_core::ports::{Buckets, StoredObject};
+use muster_core::ports::{Buckets, FailedAttempt, StoredObject};
 use muster_core::{CallError, CallFault, Clock, Duration, Region, Timestamp};
 use muster_plan::{Bytes, PartReference};
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,8 @@ pub(crate) struct Kept {
     key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tag: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    failures: Vec<FailedAttempt>,
 }
 
 impl From<StoredObject> for Kept {
@@ -81,13 +83,22 @@ impl From<StoredObject> for Kept {
             status: PointStatus::Available,
             key: None,
             tag: object.entity_tag.as_deref().filter(|tag| is_digest(tag)).map(str::to_owned),
+            failures: Vec::new(),
         }
     }
 }
 
 impl From<&RecoveryPoint> for Kept {
     fn from(point: &RecoveryPoint) -> Self {
-        Kept { name: point.name.clone(), at: point.taken_at, size: point.size.map(Bytes::as_u64), status: point.status, key: point.kms_key.clone(), tag: None }
+        Kept {
+            name: point.name.clone(),
+            at: point.taken_at,
+            size: point.size.map(Bytes::as_u64),
+            status: point.status,
+            key: point.kms_key.clone(),
+            tag: None,
+            failures: point.failures.clone(),
+        }
     }
 }
 
@@ -198,8 +209,9 @@ where
 impl Kept {
     /// At most so many bytes of JSON.
     fn bytes(&self) -> usize {
-        let texts = [Some(&self.name), self.key.as_ref(), self.tag.as_ref()];
-        BESIDES + texts.into_iter().flatten().map(|text| in_json(text)).sum::<usize>()
+        let texts = [Some(&self.name), self.key.as_ref(), self.tag.as_ref()].into_iter().flatten();
+        let texts = texts.chain(self.failures.iter().map(|failure| &failure.why)).map(|text| in_json(text));
+        BESIDES * (1 + self.failures.len()) + texts.sum::<usize>()
     }
 
     fn point(&self, place: &Place, of: &PartReference) -> RecoveryPoint {
@@ -217,6 +229,7 @@ impl Kept {
             checksum: self.tag.clone().filter(|_| self.key.as_deref() == Some(S3_KEY)),
             used_by: Vec::new(),
             legal_hold: None,
+            failures: self.failures.clone(),
         }
     }
 }

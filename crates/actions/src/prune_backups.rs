@@ -3,7 +3,7 @@
 //! Converges: what is gone is gone; what anything speaks for stays (docs/backups.md has the list).
 //! Refuses:   more deletions at once than the plan's `pruning.atMost`: none of them is done.
 //! Leaves behind on failure: the snapshots that were still to be deleted.
-//! AWS: rds:DescribeDBSnapshots, rds:DescribeDBClusterSnapshots, rds:DeleteDBSnapshot, rds:DeleteDBClusterSnapshot,
+//! AWS: rds:DescribeDBSnapshots, rds:DescribeDBClusterSnapshots, rds:DescribeExportTasks, rds:DeleteDBSnapshot, rds:DeleteDBClusterSnapshot,
 //!      elasticache:DescribeSnapshots, elasticache:ListTagsForResource, elasticache:DeleteSnapshot (primary region and standby region); s3:ListBucket (where exports are).
 
 use std::collections::{BTreeMap, BTreeSet};

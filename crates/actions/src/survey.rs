@@ -5,13 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use muster_backups::{Expectation, Key, KeyState, Listing, Place, Quota, Survey, Unread, snapshot_stem};
-use muster_core::ports::{Buckets, EncryptionKey, Keys, Note, Notes, Recoverability, SnapshotSource, Snapshots, SourceKind};
+use muster_backups::{Expectation, Key, KeyState, Lifecycle, Listing, Place, Quota, Survey, Unread, snapshot_stem};
+use muster_core::ports::{Buckets, EncryptionKey, Keys, LifecycleRule, Note, Notes, Recoverability, SnapshotSource, Snapshots, SourceKind};
 use muster_core::{ActionError, CallError, CallFault, Clock, Context, Region, Timestamp};
-use muster_plan::{BackupMethod, PartReference, Plan};
+use muster_plan::{Backup, BackupMethod, PartReference, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::archives::read_archive;
 use crate::backups::{parts, source_of, there};
 use crate::listed::{End, Listed, read_pages};
 use crate::notes::{self, Book};
@@ -48,6 +49,9 @@ enum Answer {
         used: u64,
         limit: u64,
     },
+    Lifecycle {
+        rules: Vec<LifecycleRule>,
+    },
     /// A source that does not exist.
     Gone,
     /// Nothing to say: no quota, a source that exists.
@@ -61,6 +65,7 @@ enum Answer {
 enum Question {
     Key { name: String, place: Place },
     Quota { place: Place, kind: SourceKind },
+    Lifecycle { bucket: String, place: Place },
     Source { of: PartReference, source: SnapshotSource, place: Place },
 }
 
@@ -68,6 +73,11 @@ enum Question {
 enum Reading<'a> {
     Objects {
         bucket: &'a str,
+    },
+    /// What RDS has exported, by its own account, and what lies there of it.
+    Archive {
+        bucket: &'a str,
+        source: SnapshotSource,
     },
     Automated {
         source: SnapshotSource,
@@ -79,13 +89,16 @@ enum Reading<'a> {
 impl<'a> Reading<'a> {
     /// `None` where there is no way: of what AWS does not run, and of automated backups in another account.
     fn of(plan: &Plan, wanted: &'a Expectation) -> Option<Self> {
-        if let Some(bucket) = &wanted.place.bucket {
-            return Some(Reading::Objects { bucket });
+        let source = wanted.of.as_ref().and_then(|of| source_of(plan, of));
+        match (&wanted.place.bucket, &wanted.archive) {
+            (Some(bucket), Some(_)) => return Some(Reading::Archive { bucket, source: source? }),
+            (Some(bucket), None) => return Some(Reading::Objects { bucket }),
+            (None, _) => {}
         }
-        let source = source_of(plan, wanted.of.as_ref()?)?;
+        let source = source?;
         match plan.backup(wanted.backup.as_str())?.method {
             BackupMethod::AutomatedBackups => wanted.place.account.is_none().then_some(Reading::Automated { source }),
-            BackupMethod::DatabaseSnapshot | BackupMethod::CacheSnapshot { .. } => Some(Reading::Snapshots),
+            BackupMethod::DatabaseSnapshot | BackupMethod::CacheSnapshot { .. } | BackupMethod::SnapshotExport { .. } => Some(Reading::Snapshots),
             BackupMethod::S3Objects { .. } | BackupMethod::External { .. } => None,
         }
     }
@@ -137,6 +150,7 @@ impl<'a> Surveying<'a> {
             let mut listed = self.listed.get(&note).cloned().unwrap_or_else(|| Listed::new(self.cx.since));
             match Reading::of(self.cx.plan, wanted) {
                 Some(Reading::Objects { bucket }) => self.read_objects(world, wanted, bucket, &mut listed).await,
+                Some(Reading::Archive { bucket, source }) => read_archive(world, self.cx, wanted, bucket, &source, &mut listed).await,
                 Some(Reading::Automated { source }) => restorable(world, &wanted.place.region, &source, &mut listed).await,
                 Some(Reading::Snapshots) | None => continue,
             }
@@ -181,10 +195,11 @@ impl<'a> Surveying<'a> {
             let (answer, what) = (self.asked.answers.get(&question.name()).cloned(), question.in_words());
             match (question, answer) {
                 (Question::Key { name, place }, Some(Answer::Key { state })) => survey.keys.push(Key { name, place, state }),
+                (Question::Lifecycle { place, .. }, Some(Answer::Lifecycle { rules })) => survey.lifecycles.push(Lifecycle { place, rules }),
                 (Question::Quota { place, .. }, Some(Answer::Quota { used, limit })) => survey.quotas.push(Quota { place, used, limit }),
                 (Question::Source { of, .. }, Some(Answer::Gone)) => survey.gone.push(of),
                 (_, Some(Answer::Nothing)) => {}
-                (Question::Key { place, .. } | Question::Quota { place, .. } | Question::Source { place, .. }, answer) => {
+                (Question::Key { place, .. } | Question::Quota { place, .. } | Question::Lifecycle { place, .. } | Question::Source { place, .. }, answer) => {
                     let why = if let Some(Answer::Unread { why }) = answer { why } else { "nobody asked".to_owned() };
                     survey.unread.push(Unread { place, what, why });
                 }
@@ -208,7 +223,7 @@ impl<'a> Surveying<'a> {
 
     async fn ask<W>(&mut self, world: &W)
     where
-        W: Clock + Recoverability + Keys,
+        W: Clock + Recoverability + Buckets + Keys,
     {
         for question in &self.questions {
             let name = question.name();
@@ -322,9 +337,12 @@ fn questions(plan: &Plan, wanted: &[Expectation]) -> Vec<Question> {
         if let Some(name) = &wanted.kms_key {
             add(Question::Key { name: name.clone(), place: wanted.place.clone() });
         }
+        if let (Some(bucket), Some(_)) = (&wanted.place.bucket, &wanted.archive) {
+            add(Question::Lifecycle { bucket: bucket.clone(), place: wanted.place.clone() });
+        }
         let Some(source) = wanted.of.as_ref().and_then(|of| source_of(plan, of)) else { continue };
-        let is_snapshot = plan.backup(wanted.backup.as_str()).is_some_and(|backup| backup.method == BackupMethod::DatabaseSnapshot);
-        if is_snapshot && wanted.place.account.is_none() {
+        let is_made = |backup: &Backup| matches!(backup.method, BackupMethod::DatabaseSnapshot | BackupMethod::SnapshotExport { .. });
+        if plan.backup(wanted.backup.as_str()).is_some_and(is_made) && wanted.place.account.is_none() && wanted.place.bucket.is_none() {
             add(Question::Quota { place: wanted.place.clone(), kind: source.kind });
         }
         if let Some(of) = &wanted.of {
@@ -340,6 +358,7 @@ impl Question {
         match self {
             Question::Key { name, place } => format!("key/{place}/{name}"),
             Question::Quota { place, kind } => format!("quota/{place}/{kind:?}"),
+            Question::Lifecycle { place, .. } => format!("lifecycle/{place}"),
             Question::Source { of, .. } => format!("source/{}", of.0),
         }
     }
@@ -349,13 +368,14 @@ impl Question {
             Question::Key { name, .. } => format!("the key {name}"),
             Question::Quota { kind: SourceKind::Cluster, .. } => "the quota of clusters' manual snapshots".to_owned(),
             Question::Quota { .. } => "the quota of manual snapshots".to_owned(),
+            Question::Lifecycle { bucket, .. } => format!("the lifecycle of {bucket}"),
             Question::Source { of, source, .. } => format!("whether {} of {} exists", source.name, of.0),
         }
     }
 
     async fn ask<W>(&self, world: &W) -> Result<Answer, CallError>
     where
-        W: Recoverability + Keys,
+        W: Recoverability + Buckets + Keys,
     {
         let region = |place: &Place| -> Region { place.region.clone() };
         Ok(match self {
@@ -370,6 +390,7 @@ impl Question {
                 Some(quota) => Answer::Quota { used: quota.used, limit: quota.limit },
                 None => Answer::Nothing,
             },
+            Question::Lifecycle { bucket, place } => Answer::Lifecycle { rules: world.lifecycle(&region(place), bucket).await? },
             Question::Source { source, place, .. } => match world.source_exists(&region(place), source).await? {
                 true => Answer::Nothing,
                 false => Answer::Gone,

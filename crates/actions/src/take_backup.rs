@@ -5,7 +5,7 @@
 //! Refuses:   nothing.
 //! Leaves behind on failure: snapshots that were taken, and those that are being taken.
 //! AWS: rds:DescribeDBSnapshots, rds:DescribeDBClusterSnapshots, rds:CreateDBSnapshot, rds:CreateDBClusterSnapshot, rds:AddTagsToResource,
-//!      rds:DeleteDBSnapshot, rds:DeleteDBClusterSnapshot, elasticache:DescribeSnapshots, elasticache:ListTagsForResource, elasticache:CreateSnapshot,
+//!      rds:DeleteDBSnapshot, rds:DeleteDBClusterSnapshot, rds:DescribeExportTasks, elasticache:DescribeSnapshots, elasticache:ListTagsForResource, elasticache:CreateSnapshot,
 //!      elasticache:AddTagsToResource, elasticache:DeleteSnapshot (primary region); s3:ListBucket (where exports are).
 
 use std::collections::BTreeMap;

@@ -4,8 +4,8 @@
 //! Refuses:   nothing. What cannot be looked at is a finding, and never taken for well.
 //! Leaves behind on failure: notes of what was read, which the next call goes on from.
 //! AWS: rds:DescribeDBSnapshots, rds:DescribeDBClusterSnapshots, rds:DescribeDBInstances, rds:DescribeDBClusters,
-//!      rds:DescribeDBInstanceAutomatedBackups, rds:DescribeDBClusterAutomatedBackups, rds:DescribeAccountAttributes,
-//!      elasticache:DescribeSnapshots, elasticache:ListTagsForResource, elasticache:DescribeReplicationGroups, s3:ListBucket, s3:GetObject,
+//!      rds:DescribeDBInstanceAutomatedBackups, rds:DescribeDBClusterAutomatedBackups, rds:DescribeAccountAttributes, rds:DescribeExportTasks,
+//!      elasticache:DescribeSnapshots, elasticache:ListTagsForResource, elasticache:DescribeReplicationGroups, s3:ListBucket, s3:GetObject, s3:GetLifecycleConfiguration,
 //!      kms:DescribeKey (primary region and standby region); dynamodb:Query, cloudwatch:PutMetricData (standby region).
 
 use muster_backups::{Problem, Verdict, expectations, verify};

@@ -1,7 +1,7 @@
 //! S3 buckets of the estate: what lies in them, and what encrypts it.
 
-use aws_sdk_s3::types::ServerSideEncryption;
-use muster_core::ports::{Buckets, ObjectPage, StoredObject};
+use aws_sdk_s3::types::{ExpirationStatus, LifecycleRule as Rule, ServerSideEncryption};
+use muster_core::ports::{Buckets, Expiry, LifecycleRule, ObjectPage, StoredObject};
 use muster_core::{CallError, CallFault, Region, Timestamp};
 use std::sync::Arc;
 
@@ -14,6 +14,22 @@ impl<X> Buckets for Aws<X> {
         let page = self.read(target.clone(), async { request.send().await.map_err(classify) }).await?;
         let objects = page.contents().iter().map(stored).collect::<Result<_, _>>().map_err(|failed| target.failed(failed))?;
         Ok(ObjectPage { objects, next: page.next_continuation_token().map(Into::into) })
+    }
+
+    async fn lifecycle(&self, region: &Region, bucket: &str) -> Result<Vec<LifecycleRule>, CallError> {
+        let request = self.s3(region).get_bucket_lifecycle_configuration().bucket(bucket);
+        let target = Target::control("s3:GetBucketLifecycleConfiguration", region, bucket);
+        let send = async {
+            match request.send().await.map_err(classify) {
+                Ok(answer) => Ok(answer.rules.unwrap_or_default()),
+                // "The lifecycle configuration does not exist." Source: the API reference of S3, GetBucketLifecycleConfiguration.
+                Err(failed) if failed.code == "NoSuchLifecycleConfiguration" => Ok(Vec::new()),
+                Err(failed) => Err(failed),
+            }
+        };
+        let rules = self.read(target.clone(), send).await?;
+        let enabled = rules.iter().filter(|rule| *rule.status() == ExpirationStatus::Enabled);
+        enabled.map(|rule| described(rule).map_err(|failed| target.failed(failed))).collect()
     }
 
     async fn object_key(&self, region: &Region, bucket: &str, key: &str) -> Result<Option<Arc<str>>, CallError> {
@@ -34,6 +50,33 @@ fn stored(object: &aws_sdk_s3::types::Object) -> Result<StoredObject, Failed> {
         }
         _ => Err(Failed::new(CallFault::Rejected, format!("the answer tells no size or instant of {}", object.key().unwrap_or("an object without a key")))),
     }
+}
+
+/// A rule as S3 has it. Its prefix stands in the filter, in its conjunction, or in the place that is deprecated and still answered.
+fn described(rule: &Rule) -> Result<LifecycleRule, Failed> {
+    let filter = rule.filter();
+    let all_of = filter.and_then(|filter| filter.and());
+    #[expect(deprecated, reason = "rules that were made before there were filters have it there")]
+    let old = rule.prefix();
+    let prefix = filter.and_then(|filter| filter.prefix()).or_else(|| all_of.and_then(|all| all.prefix())).or(old).unwrap_or_default();
+    let by_filter =
+        filter.is_some_and(|filter| filter.tag().is_some() || filter.object_size_greater_than().is_some() || filter.object_size_less_than().is_some());
+    let by_all = all_of.is_some_and(|all| !all.tags().is_empty() || all.object_size_greater_than().is_some() || all.object_size_less_than().is_some());
+    let name = rule.id().unwrap_or("a rule without a name");
+    let expires = match rule.expiration().map(|expiration| (expiration.days(), expiration.date())) {
+        Some((Some(days), _)) => {
+            let days = u32::try_from(days).map_err(|_| Failed::new(CallFault::Rejected, format!("`{name}` deletes after {days} days")))?;
+            Some(Expiry::Days { days })
+        }
+        Some((None, Some(date))) => {
+            let at = date.to_millis().map_err(|_| Failed::new(CallFault::Rejected, format!("`{name}` deletes on {date}, which is no instant")))?;
+            Some(Expiry::On { at: Timestamp::from_millis(at) })
+        }
+        // `ExpiredObjectDeleteMarker` deletes what is deleted already.
+        Some((None, None)) | None => None,
+    };
+    let moves_to = rule.transitions().iter().filter_map(|transition| Some(transition.storage_class()?.as_str().to_owned())).collect();
+    Ok(LifecycleRule { id: name.to_owned(), prefix: prefix.to_owned(), is_narrower: by_filter || by_all, moves_to, expires })
 }
 
 #[cfg(test)]

@@ -136,6 +136,7 @@ fn by_code(code: &str) -> Option<CallFault> {
         | "DBSnapshotNotFound"
         | "DBSnapshotTenantDatabaseNotFound"
         | "DBSubnetGroupNotFound"
+        | "ExportTaskNotFound"
         | "BlueGreenDeploymentNotFound"
         | "IntegrationNotFound"
         | "TenantDatabaseNotFound"
@@ -175,6 +176,10 @@ const REJECTED: &[&str] = &[
     "DBSnapshotAlreadyExists",
     "DBSubnetGroupDoesNotCoverEnoughAZs",
     "DBUpgradeDependencyFailure",
+    "ExportTaskAlreadyExists",
+    "IamRoleMissingPermissions",
+    // The role that the call names, and not what the call is about.
+    "IamRoleNotFound",
     "InstanceQuotaExceeded",
     "InsufficientDBInstanceCapacity",
     "InvalidDBClusterEndpointState",
@@ -183,7 +188,10 @@ const REJECTED: &[&str] = &[
     "InvalidDBInstanceState",
     "InvalidDBSecurityGroupState",
     "InvalidDBSnapshotState",
+    "InvalidExportOnly",
+    "InvalidExportSourceState",
     "InvalidRestore",
+    "InvalidS3Bucket",
     "InvalidSubnet",
     "InvalidVPCNetworkState",
     "KMSKeyNotAccessible",

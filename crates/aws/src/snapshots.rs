@@ -2,6 +2,7 @@
 //!
 //! Three APIs with one meaning: a file each. What all three share is here: which of them is asked, and how a snapshot is named to another region.
 
+mod archives;
 mod caches;
 mod clusters;
 mod exports;
@@ -35,7 +36,14 @@ where
             (SourceKind::Cluster, None) => self.list_cluster_snapshots(target, &source.name, after).await,
             (SourceKind::Cache, None) => self.list_cache_snapshots(target, &source.name, after).await,
             (SourceKind::Cache, Some(bucket)) => self.list_exports(target, bucket, &source.name, after).await,
-            (_, Some(bucket)) => Err(target.failed(no_bucket(bucket))),
+            (SourceKind::Instance, Some(bucket)) => {
+                let page = self.list_instance_snapshots(target, &source.name, after).await?;
+                self.exported(&place.region, bucket, source.kind, page).await
+            }
+            (SourceKind::Cluster, Some(bucket)) => {
+                let page = self.list_cluster_snapshots(target, &source.name, after).await?;
+                self.exported(&place.region, bucket, source.kind, page).await
+            }
         }
     }
 
@@ -49,10 +57,11 @@ where
 
     async fn copy_snapshot(&self, copy: &SnapshotCopy<'_>) -> Result<Requested, CallError> {
         let region = &copy.to.region;
-        let target = match copy.source.kind {
-            SourceKind::Instance => Target::control("rds:CopyDBSnapshot", region, copy.name),
-            SourceKind::Cluster => Target::control("rds:CopyDBClusterSnapshot", region, copy.name),
-            SourceKind::Cache => Target::control("elasticache:CopySnapshot", region, copy.name),
+        let target = match (copy.source.kind, copy.export) {
+            (SourceKind::Instance | SourceKind::Cluster, Some(export)) => Target::control("rds:StartExportTask", region, export.name),
+            (SourceKind::Instance, None) => Target::control("rds:CopyDBSnapshot", region, copy.name),
+            (SourceKind::Cluster, None) => Target::control("rds:CopyDBClusterSnapshot", region, copy.name),
+            (SourceKind::Cache, _) => Target::control("elasticache:CopySnapshot", region, copy.name),
         };
         reachable(&target, copy.from)?;
         reachable(&target, copy.to)?;
@@ -64,7 +73,10 @@ where
             (SourceKind::Cache, None) => {
                 Err(target.failed(Failed::new(CallFault::Rejected, "a cache's snapshot stays in its region: ElastiCache copies to a bucket only")))
             }
-            (_, Some(bucket)) => Err(target.failed(no_bucket(bucket))),
+            (SourceKind::Instance | SourceKind::Cluster, Some(bucket)) => match copy.export {
+                Some(export) => self.start_export(target, copy, bucket, export).await,
+                None => Err(target.failed(no_bucket(bucket))),
+            },
         }
     }
 
@@ -132,7 +144,7 @@ fn reachable(target: &Target, place: &SnapshotPlace) -> Result<(), CallError> {
 }
 
 fn no_bucket(bucket: &str) -> Failed {
-    Failed::new(CallFault::Rejected, format!("s3://{bucket}: the snapshots of databases are no objects; only a cache's are exported to a bucket"))
+    Failed::new(CallFault::Rejected, format!("s3://{bucket}: a snapshot of a database is exported there by a task, and what lies there is nobody's to delete"))
 }
 
 /// What became of a request for a snapshot, where one of these codes says that the name is taken.

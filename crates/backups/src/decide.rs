@@ -1,16 +1,20 @@
 //! What is taken, copied, kept, deleted or held for a person: a pure function of what exists, the rules, and the time.
 
-use muster_core::Timestamp;
+use muster_core::{Duration, Timestamp};
 use muster_plan::{Name, PartReference, Retention};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::calendar::{latest_slot, slots};
-use crate::decision::{CopyOrder, Decision, Fate, Hold, Reason, Situation, Take};
+use crate::decision::{CopyOrder, Decision, Export, Fate, Hold, Reason, Situation, Take};
 use crate::keep::{Keep, newest_of_days, wanted};
-use crate::name::snapshot_name;
+use crate::name::{export_name, snapshot_name};
 use crate::point::{Place, PointStatus, RecoveryPoint};
 use crate::rules::{Destination, Line, Rules};
 use crate::size::doubted;
+
+/// An export that failed is tried again after so long, for as long as its snapshot is there: people have been told, and each attempt leaves a task
+/// that nobody can delete.
+const NEXT_ATTEMPT: Duration = Duration::from_hours(24);
 
 /// What is to be done now.
 ///
@@ -195,11 +199,16 @@ impl<'a> Part<'a> {
         self.points.iter().filter(|(_, point, of)| point.place == *place && of.is_some_and(|of| of.name == line.name)).map(|(_, point, _)| *point).collect()
     }
 
-    /// Good points of the source that the destination's retention would keep if they were there. Without one, those newer than all that is there.
+    /// Good points of the source that the destination's retention would keep if they were there. Without one, those newer than all that is there; of an
+    /// archive every one that is not there, since none of its slots stands for another.
     fn candidates(&self, line: &Line, destination: &Destination, from: &Place) -> Vec<&'a RecoveryPoint> {
         let there = self.points_at(line, &destination.place);
         let sources: Vec<&RecoveryPoint> = self.points_at(line, from).into_iter().filter(|point| point.is_good(self.now)).collect();
         match &destination.retention {
+            None if destination.archive.is_some() => {
+                let is_there = |point: &&RecoveryPoint| there.iter().any(|export| export.name == point.name && export.is_good(self.now));
+                sources.into_iter().filter(|point| !is_there(point)).collect()
+            }
             None => {
                 let newest = there.iter().filter(|point| point.is_good(self.now)).map(|point| point.taken_at).max();
                 sources.into_iter().filter(|point| newest.is_none_or(|newest| point.taken_at > newest)).collect()
@@ -219,19 +228,32 @@ impl<'a> Part<'a> {
         if self.situation.unread.iter().any(|place| place == from || *place == destination.place) {
             return Vec::new();
         }
-        let there: BTreeSet<&str> = self.points_at(line, &destination.place).into_iter().map(|point| point.name.as_str()).collect();
-        let orders = candidates.iter().filter(|point| !there.contains(point.name.as_str()));
-        orders
-            .map(|point| CopyOrder {
+        let there: BTreeMap<&str, &RecoveryPoint> = self.points_at(line, &destination.place).into_iter().map(|point| (point.name.as_str(), point)).collect();
+        let order = |point: &&RecoveryPoint| {
+            let failures = match (there.get(point.name.as_str()), &destination.archive) {
+                (None, _) => 0,
+                // What failed elsewhere is removed first, and then made again under the same name.
+                (Some(_), None) => return None,
+                (Some(export), Some(_)) => self.may_be_tried_again(export).then_some(export.failures.len())?,
+            };
+            Some(CopyOrder {
                 backup: line.name.clone(),
                 of: line.of.clone(),
                 name: point.name.clone(),
                 from: from.clone(),
                 to: destination.place.clone(),
                 kms_key: destination.kms_key.clone(),
+                export: destination.archive.as_ref().map(|to| Export { role: to.role.clone(), name: export_name(&point.name, failures + 1) }),
                 taken_at: point.taken_at,
             })
-            .collect()
+        };
+        candidates.iter().filter_map(order).collect()
+    }
+
+    /// Whether an export has failed so long ago that another attempt is due.
+    fn may_be_tried_again(&self, export: &RecoveryPoint) -> bool {
+        let last = export.failures.iter().map(|failure| failure.at).max();
+        export.status == PointStatus::Failed && last.is_some_and(|last| last.after(NEXT_ATTEMPT) <= self.now)
     }
 
     /// The points whose copy to a destination is still to be made, or under way: deleting the source may fail it.
@@ -287,7 +309,9 @@ type Key<'a> = (&'a Place, &'a str);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::ToArchive;
     use muster_core::Duration;
+    use muster_core::ports::FailedAttempt;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -305,8 +329,8 @@ mod tests {
             every: Some(every.parse().unwrap()),
             protects: Duration::from_hours(26),
             destinations: vec![
-                Destination { place: place("us-east-1"), from: None, kms_key: None, retention: retention.clone() },
-                Destination { place: place("us-west-2"), from: Some(place("us-east-1")), kms_key: Some("alias/kaireon".to_owned()), retention },
+                Destination { place: place("us-east-1"), from: None, kms_key: None, archive: None, retention: retention.clone() },
+                Destination { place: place("us-west-2"), from: Some(place("us-east-1")), kms_key: Some("alias/kaireon".to_owned()), archive: None, retention },
             ],
             adopt: Vec::new(),
             legal_hold: None,
@@ -386,12 +410,88 @@ mod tests {
     fn an_export_is_made_of_what_is_newer_than_all_exports_and_deleted_by_its_bucket() {
         let bucket = Place { bucket: Some("kaireon-backups".to_owned()), ..place("us-east-1") };
         let mut cache = line("rds-daily", "daily 02:00 UTC");
-        cache.destinations[1] = Destination { place: bucket.clone(), from: Some(place("us-east-1")), kms_key: None, retention: None };
+        cache.destinations[1] = Destination { place: bucket.clone(), from: Some(place("us-east-1")), kms_key: None, archive: None, retention: None };
         let exported = RecoveryPoint { place: bucket, ..point("2026-11-25T02:00:00Z") };
         let points = [exported, point("2026-11-24T02:00:00Z"), point("2026-11-25T02:00:00Z"), point("2026-11-26T02:00:00Z")];
         let decision = decided(&points, &[cache], "2026-12-26T03:00:00Z");
         assert_eq!(decision.copies.iter().map(|order| order.taken_at).collect::<Vec<_>>(), [at("2026-11-26T02:00:00Z")]);
         assert_eq!(decision.fates[0], Fate::Keep { reasons: vec![Keep::Lifecycle, Keep::LastGood] });
+    }
+
+    fn archive() -> (Line, Place) {
+        let bucket = Place { bucket: Some("kaireon-archive".to_owned()), ..place("us-east-1") };
+        let mut archive = line("rds-daily", "day 1 04:00 UTC");
+        archive.destinations[0].retention = Some(Retention::Versions { keep: 1 });
+        let (from, kms_key) = (Some(place("us-east-1")), Some("alias/kaireon".to_owned()));
+        let to = ToArchive { role: "arn:role".to_owned(), stays: None };
+        archive.destinations[1] = Destination { place: bucket.clone(), from, kms_key, archive: Some(to), retention: None };
+        (archive, bucket)
+    }
+
+    /// When the attempts at exporting a snapshot failed, what it is now, and the identifier that it is to be exported under.
+    #[test]
+    fn an_export_that_failed_is_tried_again_a_day_later_under_the_next_name() {
+        let (archive, bucket) = archive();
+        let snapshot = RecoveryPoint { taken_at: at("2026-11-01T04:10:00Z"), ..point("2026-11-01T04:00:00Z") };
+        let name = |suffix: &str| Some(format!("{}{suffix}", snapshot.name));
+        for (failed, status, wanted) in [
+            (None, None, name("")),
+            (None, Some(PointStatus::Copying), None),
+            (None, Some(PointStatus::Available), None),
+            (Some(vec!["2026-11-01T12:00:00Z"]), Some(PointStatus::Failed), name("-2")),
+            (Some(vec!["2026-11-01T12:00:00.001Z"]), Some(PointStatus::Failed), None),
+            (Some(vec!["2026-10-31T12:00:00Z", "2026-11-01T12:00:00Z"]), Some(PointStatus::Failed), name("-3")),
+            (Some(vec!["2026-10-31T12:00:00Z", "2026-11-01T15:00:00Z"]), Some(PointStatus::Failed), None),
+            (Some(vec!["2026-11-01T12:00:00Z"]), Some(PointStatus::Copying), None),
+            (Some(vec!["2026-11-01T12:00:00Z"]), Some(PointStatus::Available), None),
+        ] {
+            let failures = failed.iter().flatten().map(|failed| FailedAttempt { at: at(failed), why: "no role".to_owned() }).collect();
+            let export = status.map(|status| RecoveryPoint { place: bucket.clone(), status, failures, ..snapshot.clone() });
+            let points: Vec<_> = std::iter::once(snapshot.clone()).chain(export).collect();
+            let copies = decided(&points, std::slice::from_ref(&archive), "2026-11-02T12:00:00Z").copies;
+            let exports: Vec<_> = copies.into_iter().map(|order| (order.kms_key, order.export.unwrap())).collect();
+            let wanted: Vec<_> = wanted.into_iter().map(|name| (Some("alias/kaireon".to_owned()), Export { role: "arn:role".to_owned(), name })).collect();
+            assert_eq!(exports, wanted, "{failed:?} {status:?}");
+        }
+    }
+
+    #[test]
+    fn of_an_archive_no_slot_stands_for_another_and_a_snapshot_stays_until_its_own_export_is_there() {
+        let (archive, bucket) = archive();
+        let months = ["2026-08-01T04:00:00Z", "2026-09-01T04:00:00Z", "2026-10-01T04:00:00Z"].map(point);
+        let export = |point: &RecoveryPoint| RecoveryPoint { place: bucket.clone(), ..point.clone() };
+        let newest_is_there = [months.to_vec(), vec![export(&months[2])]].concat();
+        let decision = decided(&newest_is_there, std::slice::from_ref(&archive), "2026-10-20T12:00:00Z");
+        let taken: Vec<_> = decision.copies.iter().map(|order| order.taken_at).collect();
+        assert_eq!(taken, [months[1].taken_at, months[0].taken_at], "the older ones are still to be made, newest first");
+        assert!(decision.fates.iter().all(|fate| matches!(fate, Fate::Keep { .. })), "{:?}", decision.fates);
+        let under_way = RecoveryPoint { status: PointStatus::Copying, ..export(&months[0]) };
+        let failed = RecoveryPoint {
+            status: PointStatus::Failed,
+            failures: vec![FailedAttempt { at: at("2026-10-20T11:00:00Z"), why: "no role".to_owned() }],
+            ..export(&months[1])
+        };
+        let decision = decided(&[newest_is_there.clone(), vec![under_way, failed]].concat(), std::slice::from_ref(&archive), "2026-10-20T12:00:00Z");
+        assert!(decision.copies.is_empty() && decision.fates.iter().all(|fate| matches!(fate, Fate::Keep { .. })), "{:?}", decision.fates);
+        let all = [newest_is_there, vec![export(&months[0]), export(&months[1])]].concat();
+        let fates = decided(&all, std::slice::from_ref(&archive), "2026-10-20T12:00:00Z").fates;
+        let superseded = Fate::Delete { reason: Reason::Superseded { by: 1 } };
+        assert_eq!((&fates[0], &fates[1]), (&superseded, &superseded));
+        assert!(fates[2..].iter().all(|fate| matches!(fate, Fate::Keep { .. })), "the newest snapshot, and every export: {fates:?}");
+    }
+
+    #[test]
+    fn five_exports_of_databases_are_in_progress_whatever_else_is_copied() {
+        use crate::queue::{COPIES_PER_REGION, EXPORTS_PER_ACCOUNT, start_now};
+        let (archive, bucket) = archive();
+        let of = |part: u32| PartReference(format!("databases.db-{part:02}"));
+        let points: Vec<_> = (0..8).map(|part| RecoveryPoint { of: of(part), ..point("2026-11-01T04:00:00Z") }).collect();
+        let lines: Vec<_> = (0..8).map(|part| Line { of: of(part), ..archive.clone() }).collect();
+        let copies = decided(&points, &lines, "2026-11-02T12:00:00Z").copies;
+        assert_eq!((copies.len(), start_now(&copies, &[], COPIES_PER_REGION).len()), (8, EXPORTS_PER_ACCOUNT));
+        let under_way = |part: u32, place: &Place| (of(part), place.clone());
+        assert_eq!(start_now(&copies, &[under_way(0, &bucket), under_way(1, &bucket)], COPIES_PER_REGION).len(), 3);
+        assert_eq!(start_now(&copies, &[under_way(0, &place("us-east-1")), under_way(1, &place("us-east-1"))], COPIES_PER_REGION).len(), 5);
     }
 
     #[test]

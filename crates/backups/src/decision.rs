@@ -71,8 +71,21 @@ pub struct CopyOrder {
     pub to: Place,
     /// The KMS key of the destination.
     pub kms_key: Option<String>,
+    /// Of an export of a database's snapshot: the role that writes it, and what this attempt is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub export: Option<Export>,
     /// The instant that its data is of.
     pub taken_at: Timestamp,
+}
+
+/// An export of a database's snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Export {
+    /// The ARN of the role that RDS takes to write it.
+    pub role: String,
+    /// Its identifier: [`export_name`](crate::export_name).
+    pub name: String,
 }
 
 /// What becomes of a recovery point.

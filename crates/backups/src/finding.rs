@@ -3,7 +3,7 @@
 use std::fmt;
 
 use muster_core::{Duration, Timestamp};
-use muster_plan::Bytes;
+use muster_plan::{Bytes, StorageClass};
 use serde::Serialize;
 
 use crate::point::Place;
@@ -90,6 +90,31 @@ pub enum Finding {
         /// Its name.
         name: String,
     },
+    /// The last attempt at an export failed.
+    ExportFailed {
+        /// The snapshot's name.
+        name: String,
+        /// How many attempts have failed.
+        attempts: usize,
+        /// Why, in RDS's words.
+        why: String,
+    },
+    /// The bucket's lifecycle does not move an archive to its storage class.
+    NotMoved {
+        /// How the archive's keys begin.
+        prefix: String,
+        /// Where it belongs.
+        class: StorageClass,
+    },
+    /// The bucket's lifecycle deletes an archive too early.
+    DeletedEarly {
+        /// The rule's name.
+        rule: String,
+        /// When it deletes, in words.
+        after: String,
+        /// How long the archive has to stay; `None` for ever.
+        wanted: Option<Duration>,
+    },
     /// It is dated in the future.
     FromTheFuture {
         /// Its name.
@@ -175,6 +200,20 @@ impl fmt::Display for Finding {
             Finding::KeyDisabled { key } => write!(f, "the key {key} is disabled: what it encrypts can neither be made nor restored; enable it"),
             Finding::KeyMissing { key } => write!(f, "there is no key {key} here: copies fail until it is made, or the plan names another"),
             Finding::Failed { name } => write!(f, "{name} failed: it is removed and taken again; if that fails too, AWS's events of it say why"),
+            Finding::ExportFailed { name, attempts, why } => write!(
+                f,
+                "the export of {name} failed, {}: {why}; another attempt is made a day later, from the same snapshot: mend the role, the key or the bucket until then",
+                if *attempts == 1 { "once".to_owned() } else { format!("{attempts} times, the last time") }
+            ),
+            Finding::NotMoved { prefix, class } => write!(
+                f,
+                "no rule of the bucket's lifecycle moves `{prefix}…` to {}: it stays where it is dear; add such a rule, for this prefix and without tags or sizes",
+                class.in_s3()
+            ),
+            Finding::DeletedEarly { rule, after, wanted } => {
+                let wanted = wanted.map_or_else(|| "for ever".to_owned(), |keep| format!("for {keep}"));
+                write!(f, "the rule `{rule}` deletes of it {after}, and it has to stay {wanted}: change the bucket's lifecycle, before it does")
+            }
             Finding::FromTheFuture { name, taken_at } => write!(f, "{name} claims to be of {taken_at}, which has not come yet: a clock is wrong"),
             Finding::SourceGone => f.write_str("its source does not exist any more: keep what there is, and change the plan"),
             Finding::QuotaReached { used, limit } => {

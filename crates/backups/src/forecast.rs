@@ -11,7 +11,7 @@ use crate::decide::decide;
 use crate::decision::{CopyOrder, Decision, Fate, Reason, Situation, Take};
 use crate::name::snapshot_name;
 use crate::point::{Place, PointStatus, RecoveryPoint};
-use crate::rules::{Line, Rules};
+use crate::rules::{Destination, Line, Rules};
 
 const DAY: Duration = Duration::from_hours(24);
 /// How far back a history is assumed of what is kept for ever, and of the newest so many.
@@ -38,7 +38,8 @@ pub fn assumed(rules: &Rules, now: Timestamp) -> Vec<RecoveryPoint> {
 
 fn history(rules: &Rules, line: &Line, now: Timestamp) -> Vec<RecoveryPoint> {
     let Some(schedule) = &line.every else { return Vec::new() };
-    let reach = line.destinations.iter().map(|destination| destination.retention.as_ref().map_or(DAY, reach)).max().unwrap_or(DAY);
+    let stays = |destination: &Destination| destination.retention.clone().or_else(|| destination.archive.as_ref()?.stays.clone());
+    let reach = line.destinations.iter().map(|destination| stays(destination).as_ref().map_or(DAY, reach)).max().unwrap_or(DAY);
     let since = now.before(reach.saturating_add(line.protects).saturating_add(schedule.longest_gap()));
     let made = |slot| {
         line.destinations.iter().map(move |destination| point(line, snapshot_name(&rules.service, &line.of, &line.name, slot), &destination.place, slot))
@@ -72,6 +73,7 @@ pub(crate) fn point(line: &Line, name: String, place: &Place, slot: Timestamp) -
         checksum: None,
         used_by: Vec::new(),
         legal_hold: None,
+        failures: Vec::new(),
     }
 }
 

@@ -5,19 +5,26 @@ use muster_core::Timestamp;
 use muster_plan::{Name, PartReference};
 use sha2::{Digest, Sha256};
 
-/// What the strictest of the services takes: 63 letters, digits and hyphens for an Aurora cluster's snapshot
-/// (`CreateDBClusterSnapshot`); an RDS instance's takes 255. ElastiCache publishes no limit.
-const LONGEST: usize = 63;
+/// What the strictest of the services takes, less the number of an attempt (`-99`): 60 letters, digits and hyphens for an export task of RDS. No
+/// reference says so; StartExportTask refuses more. An Aurora cluster's snapshot takes 63 (`CreateDBClusterSnapshot`), an RDS instance's 255;
+/// ElastiCache publishes no limit.
+const LONGEST: usize = 57;
 
 /// The name of the snapshot of a slot, such as `kaireon-rds-daily-20261126-020000-c0be236f`.
 ///
-/// Letters, digits and single hyphens; begins with a letter, ends with a digit or a letter; at most 63 characters: what RDS, Aurora and
+/// Letters, digits and single hyphens; begins with a letter, ends with a digit or a letter; at most 57 characters: what RDS, Aurora and
 /// ElastiCache all take. A long name is cut before its time, never in it. The last eight digits tell apart what joining and cutting could make
 /// equal, and are of the service, the part and the backup.
 pub fn snapshot_name(service: &Name, of: &PartReference, backup: &Name, slot: Timestamp) -> String {
     let digest = Sha256::digest(format!("{service}\n{}\n{backup}", of.0).as_bytes());
     let digest: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     format!("{}{}-{digest}", snapshot_stem(service, backup), time(slot))
+}
+
+/// The identifier of an attempt at exporting a snapshot, the first of which has the snapshot's own name. RDS takes an identifier once, whatever became
+/// of it. Source: the RDS user guide, "Considerations for DB snapshot exports" (`ExportTaskAlreadyExistsFault`).
+pub fn export_name(snapshot: &str, attempt: usize) -> String {
+    if attempt <= 1 { snapshot.to_owned() } else { format!("{snapshot}-{attempt}") }
 }
 
 /// How the names of all snapshots of a backup begin, up to their time; so do the keys of their exports. Such as `kaireon-rds-daily-`.
@@ -72,7 +79,7 @@ mod tests {
             let slot = Timestamp::from_millis(slot * 1_000);
             let of = PartReference("databases.main".to_owned());
             let name = snapshot_name(&service.parse().unwrap(), &of, &backup.parse().unwrap(), slot);
-            prop_assert!(name.len() <= 63, "{name}");
+            prop_assert!(name.len() <= 57, "{name}");
             prop_assert!(name.starts_with(|letter: char| letter.is_ascii_lowercase()), "{name}");
             prop_assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'), "{name}");
             prop_assert!(!name.ends_with('-') && !name.contains("--"), "{name}");

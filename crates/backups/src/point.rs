@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use muster_core::ports::FailedAttempt;
 use muster_core::{Region, Timestamp};
 use muster_plan::{Bytes, Name, PartReference};
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,9 @@ pub struct RecoveryPoint {
     /// The legal hold that it is under, as its tag says.
     #[serde(default)]
     pub legal_hold: Option<String>,
+    /// The attempts at making it that have failed, the oldest first, where the service tells of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<FailedAttempt>,
 }
 
 /// Whether a recovery point can be restored from.

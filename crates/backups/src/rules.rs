@@ -25,7 +25,7 @@ pub struct Line {
     pub of: PartReference,
     /// When it is taken; `None` where somebody asks for it.
     pub every: Option<Schedule>,
-    /// The larger of the part's RPO and the backup's `maxAge`: younger ones are needed whatever the retention says.
+    /// The larger of the part's RPO and the backup's `maxAge`: younger ones are needed whatever the retention says. Of an archive's snapshots, the RPO.
     pub protects: Duration,
     /// Where it is taken, then where it is copied to.
     pub destinations: Vec<Destination>,
@@ -44,8 +44,19 @@ pub struct Destination {
     pub from: Option<Place>,
     /// The KMS key that encrypts it there; `None` for the source's own.
     pub kms_key: Option<String>,
+    /// How RDS exports a database's snapshot to it; `None` where it is no such export.
+    pub archive: Option<ToArchive>,
     /// How long it stays; `None` where Muster deletes nothing: exports go by their bucket's lifecycle.
     pub retention: Option<Retention>,
+}
+
+/// How RDS exports a database's snapshot to a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToArchive {
+    /// The ARN of the role that it takes to write there.
+    pub role: String,
+    /// How long the bucket's lifecycle has to let it stay, which is not Muster's to do.
+    pub stays: Option<Retention>,
 }
 
 impl Rules {
@@ -84,27 +95,45 @@ impl Line {
 fn line(plan: &Plan, backup: &Backup) -> Option<Line> {
     let of = backup.of.clone().filter(|_| backup.method.is_made_by_muster())?;
     let primary = Place::in_region(&plan.regions.primary);
-    let mut destinations = vec![Destination { place: primary.clone(), from: None, kms_key: None, retention: backup.retention.clone() }];
+    let retention = match &backup.method {
+        // Its `retention` is the archive's, and so is its `maxAge`. Of its snapshots, the one that was exported last stays until the next one is.
+        BackupMethod::SnapshotExport { .. } => Some(Retention::Versions { keep: 2 }),
+        _ => backup.retention.clone(),
+    };
+    let mut destinations = vec![Destination { place: primary.clone(), from: None, kms_key: None, archive: None, retention }];
     match (&backup.method, &backup.copy) {
         (BackupMethod::DatabaseSnapshot, Some(copy)) => {
             let standby = Place::in_region(&plan.regions.standby);
             let retention = copy.retention.clone().or_else(|| backup.retention.clone());
-            destinations.push(Destination { place: standby.clone(), from: Some(primary), kms_key: copy.kms_key.clone(), retention: retention.clone() });
+            destinations.push(Destination {
+                place: standby.clone(),
+                from: Some(primary),
+                kms_key: copy.kms_key.clone(),
+                archive: None,
+                retention: retention.clone(),
+            });
             if let Some(vault) = &copy.vault {
                 destinations.push(Destination {
                     place: Place { account: Some(vault.account.clone()), ..standby.clone() },
                     from: Some(standby),
                     kms_key: vault.kms_key.clone(),
+                    archive: None,
                     retention: vault.retention.clone().or(retention),
                 });
             }
         }
         (BackupMethod::CacheSnapshot { export_bucket: Some(bucket) }, _) => {
             let place = Place { bucket: Some(bucket.clone()), ..primary.clone() };
-            destinations.push(Destination { place, from: Some(primary), kms_key: None, retention: None });
+            destinations.push(Destination { place, from: Some(primary), kms_key: None, archive: None, retention: None });
+        }
+        (BackupMethod::SnapshotExport { bucket, kms_key, role, .. }, _) => {
+            let place = Place { bucket: Some(bucket.clone()), ..primary.clone() };
+            let archive = Some(ToArchive { role: role.clone(), stays: backup.retention.clone() });
+            destinations.push(Destination { place, from: Some(primary), kms_key: Some(kms_key.clone()), archive, retention: None });
         }
         _ => {}
     }
+    let is_archive = matches!(backup.method, BackupMethod::SnapshotExport { .. });
     let rpo = of.parts().and_then(|(section, name)| match section {
         "databases" => plan.database(name).map(|database| database.objectives.rpo),
         "caches" => plan.cache(name).map(|cache| cache.objectives.rpo),
@@ -114,7 +143,7 @@ fn line(plan: &Plan, backup: &Backup) -> Option<Line> {
         name: backup.name.clone(),
         of,
         every: backup.every.clone(),
-        protects: [rpo, backup.max_age].into_iter().flatten().max().unwrap_or(Duration::ZERO),
+        protects: [rpo, backup.max_age.filter(|_| !is_archive)].into_iter().flatten().max().unwrap_or(Duration::ZERO),
         destinations,
         adopt: backup.adopt.clone(),
         legal_hold: backup.legal_hold.as_ref().map(|hold| format!("{}: {}", hold.by, hold.reason)),

@@ -79,6 +79,7 @@ mod tests {
                 checksum: None,
                 used_by: Vec::new(),
                 legal_hold: None,
+                failures: Vec::new(),
             })
             .collect()
     }

@@ -1,6 +1,7 @@
 //! What was found of a plan's backups when somebody looked: the input of [`verify`](crate::verify).
 
 use muster_core::Timestamp;
+use muster_core::ports::LifecycleRule;
 use muster_plan::{Name, PartReference};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,9 @@ pub struct Survey {
     /// How many manual snapshots a region has, and how many it may have.
     #[serde(default)]
     pub quotas: Vec<Quota>,
+    /// The lifecycles of the buckets that archives lie in.
+    #[serde(default)]
+    pub lifecycles: Vec<Lifecycle>,
     /// What else could not be looked at: a key, a quota, whether a source exists.
     #[serde(default)]
     pub unread: Vec<Unread>,
@@ -103,6 +107,16 @@ pub enum KeyState {
     Disabled,
     /// There is none.
     Missing,
+}
+
+/// What a bucket does with what lies in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Lifecycle {
+    /// The bucket.
+    pub place: Place,
+    /// Its rules, of those that are enabled.
+    pub rules: Vec<LifecycleRule>,
 }
 
 /// How many manual snapshots a region has.

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use muster_core::{Duration, Timestamp};
-use muster_plan::{Backup, BackupMethod, Name, Occasion, PartReference, Plan, RegionRole};
+use muster_plan::{Backup, BackupMethod, Name, Occasion, PartReference, Plan, RegionRole, Retention, StorageClass};
 use serde::Serialize;
 
 use crate::finding::Finding;
+use crate::lifecycle;
+use crate::name::snapshot_stem;
 use crate::point::{Place, PointStatus, RecoveryPoint};
 use crate::size::{is_shrunken, usual};
 use crate::survey::{Found, KeyState, Survey};
@@ -40,6 +42,18 @@ pub struct Expectation {
     pub has_every_original: bool,
     /// Whether its sizes can be compared: of logs that are shipped as they are written, they cannot.
     pub has_usual_size: bool,
+    /// What the bucket's lifecycle has to do with it, of an archive.
+    pub archive: Option<Archive>,
+}
+
+/// What a bucket's lifecycle has to do with an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Archive {
+    /// The storage class that it has to be moved to, if any.
+    pub storage_class: Option<StorageClass>,
+    /// How long it has to stay.
+    pub retention: Option<Retention>,
 }
 
 /// What verifying came to.
@@ -106,6 +120,7 @@ fn places(plan: &Plan, backup: &Backup) -> Vec<Expectation> {
         kms_key: None,
         has_every_original: matches!(backup.method, BackupMethod::S3Objects { .. }),
         has_usual_size: backup.on != Some(Occasion::Continuous) && backup.on != Some(Occasion::Execution),
+        archive: None,
     };
     let copy = backup.copy.as_ref();
     let copied_bucket = |from: &Place| {
@@ -134,6 +149,17 @@ fn places(plan: &Plan, backup: &Backup) -> Vec<Expectation> {
                 all.extend(copied_bucket(&exported));
             }
             all
+        }
+        BackupMethod::SnapshotExport { bucket, kms_key, storage_class, .. } => {
+            let archived = Expectation {
+                kms_key: Some(kms_key.clone()),
+                prefix: Some(snapshot_stem(&plan.service, &backup.name)),
+                // RDS's objects are parts of tables, of any size.
+                has_usual_size: false,
+                archive: Some(Archive { storage_class: *storage_class, retention: backup.retention.clone() }),
+                ..expectation(in_bucket(&primary, bucket), Some(&primary))
+            };
+            vec![expectation(primary.clone(), None), archived]
         }
         BackupMethod::S3Objects { bucket, prefix, region } => {
             let original = in_bucket(&Place::in_region(plan.regions.get(region.unwrap_or(RegionRole::Primary))), bucket);
@@ -241,7 +267,15 @@ impl<'a> Look<'a> {
                 findings.extend(self.equality());
             }
         }
+        findings.extend(self.lifecycle());
         findings
+    }
+
+    /// What the bucket will do with an archive, of whatever is in it now.
+    fn lifecycle(&self) -> Vec<Finding> {
+        let known = self.survey.lifecycles.iter().find(|known| known.place == self.expectation.place);
+        let (Some(archive), Some(known)) = (&self.expectation.archive, known) else { return Vec::new() };
+        lifecycle::findings(&known.rules, archive, self.expectation.prefix.as_deref().unwrap_or(""))
     }
 
     /// The key has to work even where nothing is there yet.
@@ -292,7 +326,10 @@ impl<'a> Look<'a> {
         let newest_good = points.iter().filter(|point| point.is_good(self.now)).max_by_key(|point| (point.taken_at, &point.name));
         let failed = points.iter().filter(|point| point.status == PointStatus::Failed).max_by_key(|point| (point.taken_at, &point.name));
         if let Some(failed) = failed.filter(|failed| newest_good.is_none_or(|good| good.taken_at < failed.taken_at)) {
-            findings.push(Finding::Failed { name: failed.name.clone() });
+            findings.push(match failed.failures.last() {
+                Some(last) => Finding::ExportFailed { name: failed.name.clone(), attempts: failed.failures.len(), why: last.why.clone() },
+                None => Finding::Failed { name: failed.name.clone() },
+            });
         }
         let Some(newest) = newest_good else { return findings };
         let name = || newest.name.clone();

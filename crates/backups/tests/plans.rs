@@ -56,6 +56,24 @@ fn kaireons_night_takes_copies_and_only_then_deletes() {
     );
 }
 
+#[test]
+fn kredetes_archive_is_taken_and_exported_on_the_first_of_the_month_and_stays_for_its_seven_years() {
+    let rules = Rules::of(&plans()[2]);
+    let now = at("2026-12-01T03:00:00Z");
+    let situation = Situation { points: assumed(&rules, now), ..Situation::default() };
+    let of_archive = |place: &str| situation.points.iter().filter(|point| point.name.contains("postgres-archive") && point.place.to_string() == place).count();
+    let months = of_archive("s3://kredete-postgres-archive");
+    assert!((84..=87).contains(&months), "{months} months");
+    assert_eq!(of_archive("af-south-1"), 2, "the snapshots that the newest two were made of");
+    let told: Vec<String> = forecast(&rules, &situation, now, at("2026-12-01T23:00:00Z")).iter().map(told).collect();
+    let wanted = [
+        "04:00 taken postgres-archive 01 af-south-1",
+        "04:00 copied postgres-archive 01 s3://kredete-postgres-archive",
+        "04:00 deleted postgres-archive 01 af-south-1",
+    ];
+    assert_eq!(told, wanted);
+}
+
 fn told(event: &Event) -> String {
     let what = match event.what {
         Happening::Taken { .. } => "taken",

@@ -55,6 +55,7 @@ fn line(name: &'static str) -> impl Strategy<Value = Line> {
                     place: place(index),
                     from: index.checked_sub(1).map(place),
                     kms_key: None,
+                    archive: None,
                     retention: Some(if index == 0 { here.clone() } else { there.clone() }),
                 })
                 .collect(),
@@ -125,6 +126,7 @@ fn points(seeds: &[Seed], now: Timestamp) -> Vec<RecoveryPoint> {
                 checksum: None,
                 used_by: if flags % 16 == 1 { vec!["restore-test".to_owned()] } else { Vec::new() },
                 legal_hold: (flags % 16 == 2).then(|| "VP: a matter".to_owned()),
+                failures: Vec::new(),
             });
         }
     }
@@ -362,7 +364,7 @@ proptest! {
         let schedule: muster_plan::Schedule = schedule.parse().unwrap();
         let line = Line {
             name: "nightly".parse().unwrap(), of: PartReference("databases.main".to_owned()), every: Some(schedule.clone()), protects: Duration::from_hours(26),
-            destinations: vec![Destination { place: place(0), from: None, kms_key: None, retention: Some(retention.clone()) }], adopt: Vec::new(), legal_hold: None,
+            destinations: vec![Destination { place: place(0), from: None, kms_key: None, archive: None, retention: Some(retention.clone()) }], adopt: Vec::new(), legal_hold: None,
         };
         let rules = Rules { service: "kredete".parse().unwrap(), lines: vec![line], at_most: usize::MAX };
         let start: Timestamp = "2019-12-31T12:00:00Z".parse().unwrap();
@@ -377,7 +379,7 @@ proptest! {
                 prop_assert!(all.iter().all(|point| point.slot != Some(take.slot)), "{} is made twice", take.slot);
                 let point = RecoveryPoint {
                     name: take.name, place: take.place, of: take.of, backup: Some(take.backup), slot: Some(take.slot), taken_at: now, status: PointStatus::Available,
-                    size: None, kms_key: None, checksum: None, used_by: Vec::new(), legal_hold: None,
+                    size: None, kms_key: None, checksum: None, used_by: Vec::new(), legal_hold: None, failures: Vec::new(),
                 };
                 situation.points.push(point.clone());
                 all.push(point);

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used)] // also in the functions that tests share
 
 use muster_backups::{
-    Exposure, Finding, Found, Key, KeyState, Listing, Place, PointStatus, Problem, Quota, RecoveryPoint, Survey, Unread, Verdict, expectations, verify,
+    Exposure, Finding, Found, Key, KeyState, Lifecycle, Listing, Place, PointStatus, Problem, Quota, RecoveryPoint, Survey, Unread, Verdict, expectations,
+    verify,
 };
+use muster_core::ports::{Expiry, FailedAttempt, LifecycleRule};
 use muster_core::{Duration, Timestamp};
 use muster_plan::{Bytes, PartReference, Plan, load};
 use proptest::prelude::*;
@@ -43,6 +45,7 @@ fn healthy(plan: &Plan) -> Survey {
             checksum: None,
             used_by: Vec::new(),
             legal_hold: None,
+            failures: Vec::new(),
         };
         let found = if is_automated { Found::Restorable { until: Some(newest) } } else { Found::Points { points: (0..10).map(point).collect() } };
         survey.listings.push(Listing { backup: expected.backup.clone(), place: expected.place.clone(), found });
@@ -93,6 +96,50 @@ fn where_all_is_well_nothing_is_found_and_the_loss_is_the_age_of_the_newest_copy
     let loss = |of: &str| exposures.iter().find(|exposure| exposure.of.0 == of).map(|exposure| (exposure.loss, exposure.is_within()));
     assert_eq!(loss("databases.primary-store"), Some((Some(Duration::from_mins(10)), true)));
     assert_eq!(loss("databases.documents"), Some((Some(Duration::from_mins(10)), true)), "its bucket is in the standby region");
+}
+
+/// Kredete's survey with its archive's listing changed, and what is found.
+fn archived(change: impl FnOnce(&mut Survey, usize)) -> Vec<Problem> {
+    let plan = plan(2);
+    let mut survey = healthy(&plan);
+    let index = survey.listings.iter().position(|listing| listing.backup == "postgres-archive" && listing.place.bucket.is_some()).unwrap();
+    change(&mut survey, index);
+    verify(&plan, &survey, now()).problems
+}
+
+#[test]
+fn an_archive_that_could_not_be_exported_says_how_often_and_why() {
+    let found = only(archived(|survey, index| {
+        let newest = &mut points(survey, index)[0];
+        newest.status = PointStatus::Failed;
+        newest.failures = ["no role", "no key"].map(|why| FailedAttempt { at: now(), why: why.to_owned() }).into();
+    }));
+    assert!(matches!(&found, Finding::ExportFailed { attempts: 2, why, .. } if why == "no key"), "{found:?}");
+    assert!(found.is_alarm() && found.to_string().contains("failed, 2 times, the last time: no key; another attempt is made a day later"), "{found}");
+    let found = only(archived(|survey, index| points(survey, index).clear()));
+    assert!(matches!(&found, Finding::NotArrived { newest: None, .. }), "{found:?}");
+    assert_eq!(archived(|survey, index| points(survey, index).truncate(1)), [], "older ones, whose snapshots are gone, are not listed");
+}
+
+#[test]
+fn an_archive_is_held_against_the_lifecycle_of_its_own_bucket() {
+    let rule = LifecycleRule { id: "one".to_owned(), prefix: String::new(), is_narrower: false, moves_to: vec!["DEEP_ARCHIVE".to_owned()], expires: None };
+    let ill = LifecycleRule { moves_to: Vec::new(), expires: Some(Expiry::Days { days: 30 }), ..rule.clone() };
+    let known = |survey: &mut Survey, index: usize, rules: &[LifecycleRule]| {
+        let place = survey.listings[index].place.clone();
+        let other = Place { bucket: Some("another".to_owned()), ..place.clone() };
+        survey.lifecycles = vec![Lifecycle { place: other, rules: vec![ill.clone()] }, Lifecycle { place, rules: rules.to_vec() }];
+    };
+    assert_eq!(archived(|survey, index| known(survey, index, std::slice::from_ref(&rule))), []);
+    let found = archived(|survey, index| {
+        known(survey, index, std::slice::from_ref(&ill));
+        survey.listings[index].found = Found::Denied { call: "s3:ListBucket".to_owned() };
+    });
+    let found: Vec<_> = found.iter().map(|problem| (&problem.finding, problem.finding.is_alarm())).collect();
+    assert!(
+        matches!(found.as_slice(), [(Finding::Denied { .. }, true), (Finding::NotMoved { .. }, true), (Finding::DeletedEarly { .. }, true)]),
+        "also where it could not be listed: {found:?}"
+    );
 }
 
 #[test]

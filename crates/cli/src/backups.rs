@@ -124,7 +124,7 @@ impl Outlook<'_> {
                 BackupMethod::AutomatedBackups => "RDS's automated backups".to_owned(),
                 BackupMethod::S3Objects { bucket, prefix, .. } => format!("s3://{bucket}/{}", prefix.as_deref().unwrap_or("")),
                 BackupMethod::External { location } => format!("{location}: recorded only"),
-                BackupMethod::DatabaseSnapshot | BackupMethod::CacheSnapshot { .. } => String::new(),
+                BackupMethod::DatabaseSnapshot | BackupMethod::CacheSnapshot { .. } | BackupMethod::SnapshotExport { .. } => String::new(),
             };
             let fresh = backup.max_age.map(|age| format!("; late when older than {age}")).unwrap_or_default();
             vec![(PLAIN, backup.name.to_string()), (PLAIN, format!("{what}{fresh}"))]

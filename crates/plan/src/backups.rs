@@ -84,6 +84,19 @@ pub enum BackupMethod {
         /// The bucket that it is exported to, **in the cache's own region**; replication takes it to the other.
         export_bucket: Option<String>,
     },
+    /// Muster takes a snapshot of an RDS instance or an Aurora cluster, and lets RDS export it to S3, as Parquet: an archive, for audits. Nothing
+    /// restores a database from it. `retention` is how long its objects have to stay: Muster deletes none of them, and verifies that the bucket's
+    /// lifecycle deletes none earlier.
+    SnapshotExport {
+        /// The bucket that it is exported to, **in the primary region**, where the snapshot is.
+        bucket: String,
+        /// The KMS key, in the primary region, that encrypts it there.
+        kms_key: String,
+        /// The ARN of the IAM role with which RDS writes into the bucket.
+        role: String,
+        /// The storage class that the bucket's lifecycle has to move it to; without it, none is asked for.
+        storage_class: Option<StorageClass>,
+    },
     /// Objects that something else writes; Muster verifies that the newest is fresh, in both regions.
     S3Objects {
         /// The bucket that they are written to.
@@ -98,6 +111,26 @@ pub enum BackupMethod {
         /// Where it is, such as `Git (GitHub)`.
         location: String,
     },
+}
+
+/// A storage class of S3 for what is hardly ever read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum StorageClass {
+    /// S3 Glacier Flexible Retrieval: read within minutes to hours.
+    Glacier,
+    /// S3 Glacier Deep Archive: read within 12 to 48 hours.
+    DeepArchive,
+}
+
+impl StorageClass {
+    /// As S3 calls it. Source: the API reference of S3, Transition, `StorageClass`.
+    pub const fn in_s3(self) -> &'static str {
+        match self {
+            StorageClass::Glacier => "GLACIER",
+            StorageClass::DeepArchive => "DEEP_ARCHIVE",
+        }
+    }
 }
 
 /// When a backup is made, where that is not by the calendar.
@@ -163,9 +196,9 @@ impl Backup {
 }
 
 impl BackupMethod {
-    /// True where Muster makes it, and so deletes it; what others make, it only verifies.
+    /// True where Muster makes it, and so deletes its snapshots; what others make, it only verifies.
     pub fn is_made_by_muster(&self) -> bool {
-        matches!(self, BackupMethod::DatabaseSnapshot | BackupMethod::CacheSnapshot { .. })
+        matches!(self, BackupMethod::DatabaseSnapshot | BackupMethod::CacheSnapshot { .. } | BackupMethod::SnapshotExport { .. })
     }
 }
 

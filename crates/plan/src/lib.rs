@@ -29,7 +29,7 @@ mod triggers;
 mod units;
 
 pub use aftercare::{Document, Failback, FailbackDatabase, FollowUp, InventoryItem, Load, Prerequisite};
-pub use backups::{Backup, BackupCopy, BackupMethod, LegalHold, Occasion, Pruning, Retention, Vault};
+pub use backups::{Backup, BackupCopy, BackupMethod, LegalHold, Occasion, Pruning, Retention, StorageClass, Vault};
 pub use caches::{Cache, CacheCheck, CacheKind, CacheStandby, CacheTarget, WarmUp};
 pub use canonical::NotAPlan;
 pub use checks::{Check, CheckStage, HttpCheck, LogCheck, MetricCheck, Scalar, SqlCheck, SqlKind, Via};

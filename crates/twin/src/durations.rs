@@ -100,6 +100,9 @@ pub(crate) const CATCH_UP: Table = Table::seconds([5, 10, 20, 40, 90, 180, 600, 
 pub(crate) const SNAPSHOT: Table = Table::seconds([40, 90, 150, 240, 480, 900, 2_400, 5_400]);
 /// An incremental copy across regions: minutes to hours (RDS user guide, "Copying a DB snapshot": can take hours).
 pub(crate) const SNAPSHOT_COPY: Table = Table::seconds([120, 300, 480, 900, 1_800, 3_600, 9_000, 18_000]);
+/// An export of a snapshot to S3: half an hour to most of a day (RDS user guide, "Exporting DB snapshot data to Amazon S3": depends on the data; the
+/// snapshot is restored first).
+pub(crate) const EXPORT: Table = Table::seconds([1_800, 2_400, 3_600, 5_400, 10_800, 21_600, 43_200, 86_400]);
 /// A restore of a snapshot until the instance serves: "several minutes" to hours (RDS user guide, "Restoring to a DB instance": depends on size and class).
 pub(crate) const RESTORE: Table = Table::seconds([300, 480, 600, 900, 1_500, 2_700, 5_400, 10_800]);
 /// A load of a dump by pg_restore, from the build's order to its end: minutes to hours. PostgreSQL gives no figure: it depends on size, indices and jobs;

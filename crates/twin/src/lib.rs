@@ -21,6 +21,7 @@ mod databases;
 mod draw;
 mod durations;
 mod estate;
+mod exports;
 mod facts;
 mod faults;
 mod functions;

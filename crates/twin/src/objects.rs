@@ -48,6 +48,10 @@ pub enum ObjectFault {
     NobodyWrites,
     /// What is written of the backup has a tenth of its size.
     Shrunken,
+    /// The bucket has no lifecycle.
+    NoLifecycle,
+    /// The bucket's lifecycle deletes everything after a month.
+    ExpiresEarly,
 }
 
 /// What is set about buckets.
@@ -65,7 +69,7 @@ impl Objects {
         self.faults.iter().find(|(known, name, from, until)| *known == fault && name == of && *from <= at && at < *until).map(|(.., until)| *until)
     }
 
-    fn strikes(&self, at: Timestamp, fault: ObjectFault, of: &str) -> bool {
+    pub(crate) fn strikes(&self, at: Timestamp, fault: ObjectFault, of: &str) -> bool {
         self.until(at, fault, of).is_some()
     }
 }
@@ -118,6 +122,9 @@ impl Estate {
         if self.objects.strikes(now, ObjectFault::OtherKey, bucket) {
             return Ok(Some(key_arn(region, "alias/somebody-elses")));
         }
+        if let BackupMethod::SnapshotExport { kms_key, .. } = &stream.backup.method {
+            return Ok(Some(key_arn(region, kms_key)));
+        }
         let copy = stream.backup.copy.as_ref().filter(|_| stream.replica.is_some());
         Ok(copy.and_then(|copy| copy.kms_key.as_deref()).map(|name| key_arn(region, name)))
     }
@@ -132,7 +139,7 @@ impl Estate {
         })
     }
 
-    fn bucket_answers(&self, region: &Region, bucket: &str) -> Result<(), Refusal> {
+    pub(crate) fn bucket_answers(&self, region: &Region, bucket: &str) -> Result<(), Refusal> {
         let now = self.now();
         if self.objects.strikes(now, ObjectFault::Denied, bucket) {
             return Err((CallFault::Denied, "AccessDenied: Access Denied".to_owned()));
@@ -154,6 +161,7 @@ impl Estate {
             let (written, prefix, role) = match &backup.method {
                 BackupMethod::S3Objects { bucket, prefix, region } => (Some(bucket.as_str()), prefix.as_deref().unwrap_or(""), *region),
                 BackupMethod::CacheSnapshot { export_bucket } => (export_bucket.as_deref(), "", None),
+                BackupMethod::SnapshotExport { bucket, .. } => (Some(bucket.as_str()), "", None),
                 _ => continue,
             };
             if written == Some(bucket) && regions.get(role.unwrap_or(muster_plan::RegionRole::Primary)) == region {
@@ -172,6 +180,9 @@ impl Estate {
         if let BackupMethod::CacheSnapshot { export_bucket } = &stream.backup.method {
             return Box::new(self.exports(stream, export_bucket.as_deref().unwrap_or("")));
         }
+        if let BackupMethod::SnapshotExport { bucket, .. } = &stream.backup.method {
+            return Box::new(self.archived(bucket));
+        }
         let (now, kept) = (self.now(), kept(stream.backup));
         let base = base(stream);
         let first = after.and_then(|after| after.strip_prefix(&base)?.parse().ok()).map_or(now.before(kept), Timestamp::from_millis).max(now.before(kept));
@@ -188,7 +199,7 @@ impl Estate {
     }
 
     fn has(&self, stream: &Stream<'_>, key: &str) -> bool {
-        if matches!(stream.backup.method, BackupMethod::CacheSnapshot { .. }) {
+        if matches!(stream.backup.method, BackupMethod::CacheSnapshot { .. } | BackupMethod::SnapshotExport { .. }) {
             return self.objects_of(stream, None).any(|object| *object.key == *key);
         }
         let base = base(stream);

@@ -8,9 +8,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use muster_actions::{BACKUP_PROBLEMS, BACKUP_TAG, NAMESPACE};
-use muster_backups::{Expectation, Rules, expectations};
+use muster_backups::{Expectation, Place, Rules, expectations};
 use muster_core::ports::SnapshotStatus;
-use muster_core::{Duration, Lane, Region, Timestamp};
+use muster_core::{Duration, Lane, Timestamp};
 use muster_plan::{Backup, Plan, Schedule};
 use serde_json::json;
 
@@ -153,7 +153,7 @@ struct Watch {
     plan: Arc<Plan>,
     /// What Muster takes and copies on a schedule, by region.
     expected: Vec<Expectation>,
-    late_since: BTreeMap<(String, Region), Timestamp>,
+    late_since: BTreeMap<(String, Place), Timestamp>,
     late: Duration,
     unsaid: Vec<String>,
     runs: BTreeMap<Arc<str>, u64>,
@@ -164,7 +164,7 @@ impl Watch {
     fn of(plan: &Arc<Plan>, twin: &Rc<Twin>) -> Self {
         let rules = Rules::of(plan);
         let is_made = |expected: &Expectation| {
-            expected.place.bucket.is_none()
+            (expected.place.bucket.is_none() || expected.archive.is_some())
                 && expected.place.account.is_none()
                 && rules.lines.iter().any(|line| line.name == expected.backup && line.every.is_some())
         };
@@ -191,7 +191,7 @@ impl Watch {
             let newest = self.twin.look(|estate| estate.newest(expected, now));
             let at_most = expected.at_most.unwrap_or(Duration::from_millis(u64::MAX));
             let began = self.twin.look(|estate| estate.started_at);
-            let key = (expected.backup.to_string(), expected.place.region.clone());
+            let key = (expected.backup.to_string(), expected.place.clone());
             if now.since(newest.unwrap_or(began)) <= at_most {
                 self.late_since.remove(&key);
                 continue;
@@ -231,7 +231,7 @@ impl Watch {
         let now = self.twin.now();
         let assumed = muster_backups::assumed(&Rules::of(&self.plan), now);
         let mut left = Vec::new();
-        for expected in &self.expected {
+        for expected in self.expected.iter().filter(|expected| expected.archive.is_none()) {
             let is_wanted = |point: &&muster_backups::RecoveryPoint| {
                 point.place == expected.place && point.backup.as_ref() == Some(&expected.backup) && point.taken_at >= BEGINNING
             };
@@ -271,6 +271,9 @@ impl Estate {
     }
 
     fn newest(&self, expected: &Expectation, now: Timestamp) -> Option<Timestamp> {
+        if let (Some(_), Some(stem)) = (&expected.archive, &expected.prefix) {
+            return self.newest_export(stem, now);
+        }
         self.points_of(expected).filter(|stored| stored.status(now) == SnapshotStatus::Available).map(|stored| stored.taken_at).max()
     }
 }

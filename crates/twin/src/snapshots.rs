@@ -14,6 +14,7 @@ use muster_plan::{Backup, BackupMethod};
 
 use crate::durations::{SNAPSHOT, SNAPSHOT_COPY};
 use crate::estate::Estate;
+use crate::exports::Export;
 use crate::lately::Lately;
 use crate::objects::key_arn;
 use crate::world::Refusal;
@@ -38,8 +39,10 @@ pub enum SnapshotFault {
     OtherKey(Region),
     /// Automated backups in a region reach no further than to its beginning.
     AutomatedStall(Region),
-    /// Copies into a region that begin now fail half-way.
+    /// Copies into a region that begin now fail half-way; so do exports into its buckets.
     CopiesFail(Region),
+    /// The role that RDS takes to export into a region's buckets does not exist.
+    RoleMissing(Region),
     /// Snapshots that begin now fail half-way.
     SnapshotsFail,
     /// A source does not exist.
@@ -87,6 +90,8 @@ impl Stored {
 pub struct Snapshots {
     /// By place and name.
     pub there: BTreeMap<Key, Stored>,
+    /// Exports of databases' snapshots, by their identifiers.
+    pub exports: BTreeMap<Arc<str>, Export>,
     /// Faults, each from an instant until another.
     pub faults: Vec<(SnapshotFault, Timestamp, Timestamp)>,
     /// How many manual snapshots of a kind a region takes, where the account had its quota raised.
@@ -135,7 +140,7 @@ impl Snapshots {
     }
 
     /// The answer to a change that was made.
-    fn answered<T>(&self, now: Timestamp, region: &Region, value: T) -> Result<T, Refusal> {
+    pub(crate) fn answered<T>(&self, now: Timestamp, region: &Region, value: T) -> Result<T, Refusal> {
         if self.strikes(now, |fault| *fault == SnapshotFault::AppliedWithoutAnswer(region.clone())) {
             return Err((CallFault::TimedOut, "no answer within 3s".to_owned()));
         }
@@ -189,6 +194,7 @@ impl Estate {
                 size: Some(100 << 30),
                 kms_key: Some(key_arn(&place.region, if is_other_key { "alias/somebody-elses" } else { stored.kms_key.as_deref().unwrap_or("alias/aws/rds") })),
                 tags: stored.tags.clone(),
+                failures: Vec::new(),
             })
             .collect();
         let next = (found.len() > PAGE).then(|| found[PAGE - 1].name.clone());
@@ -342,11 +348,16 @@ impl Estate {
         if others.clone().any(|((place, name), copy)| *name == key.1 && *place != key.0 && is_copied(copy)) {
             seen.push("its copy is under way");
         }
+        if key.0.bucket.is_none() && self.snapshots.exports.values().any(|task| task.snapshot == key.1 && task.status(now) == SnapshotStatus::UnderWay) {
+            seen.push("its export is under way");
+        }
         if is_good(&stored) {
             if !others.any(|((place, _), other)| *place == key.0 && other.source == stored.source && is_ours(other) && is_good(other)) {
                 seen.push("it is the last good one of its source there");
             }
             let backup = tag(&stored, "muster:backup").and_then(|name| self.plan.backup(&name).cloned());
+            // How old an archive may be says nothing of the snapshots that it is made of.
+            let backup = backup.filter(|backup| !matches!(backup.method, BackupMethod::SnapshotExport { .. }));
             if backup.and_then(|backup| backup.max_age).is_some_and(|age| now.since(stored.taken_at) < age) {
                 seen.push("it is younger than its maxAge");
             }

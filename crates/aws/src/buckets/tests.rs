@@ -1,4 +1,4 @@
-use muster_core::ports::Buckets;
+use muster_core::ports::{Buckets, Expiry, LifecycleRule};
 use muster_core::{CallFault, Region};
 
 use crate::testing::{answer, world};
@@ -63,4 +63,65 @@ async fn an_object_has_the_key_that_kms_encrypts_it_with_and_none_by_s3_alone() 
         let (aws, _) = world(move |_| Some(answer(status, "")));
         assert_eq!(aws.object_key(&east(), "portal-logs", "logs/one").await.unwrap_err().fault, fault, "{status}");
     }
+}
+
+fn rule(id: &str, status: &str, rest: &str) -> String {
+    format!("<Rule><ID>{id}</ID><Status>{status}</Status>{rest}</Rule>")
+}
+
+#[tokio::test]
+async fn a_lifecycle_has_the_rules_that_are_enabled_wherever_their_prefix_stands() {
+    let deep = "<Transition><Days>1</Days><StorageClass>DEEP_ARCHIVE</StorageClass></Transition>";
+    let tag = "<Tag><Key>a</Key><Value>b</Value></Tag>";
+    let rules = [
+        rule("all", "Enabled", &format!("<Filter></Filter>{deep}<Expiration><Days>2557</Days></Expiration>")),
+        rule("prefix", "Enabled", &format!("<Filter><Prefix>archive-</Prefix></Filter>{deep}")),
+        rule(
+            "and",
+            "Enabled",
+            &format!("<Filter><And><Prefix>archive-</Prefix>{tag}</And></Filter><Expiration><Date>2040-01-01T00:00:00Z</Date></Expiration>"),
+        ),
+        rule("tag", "Enabled", &format!("<Filter>{tag}</Filter>{deep}")),
+        rule("size", "Enabled", &format!("<Filter><ObjectSizeGreaterThan>500</ObjectSizeGreaterThan></Filter>{deep}")),
+        rule("old", "Enabled", "<Prefix>logs/</Prefix><Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"),
+        rule(
+            "versions",
+            "Enabled",
+            "<Filter><Prefix></Prefix></Filter><NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>",
+        ),
+        rule("off", "Disabled", "<Filter></Filter><Expiration><Days>1</Days></Expiration>"),
+    ];
+    let body = format!("<LifecycleConfiguration>{}</LifecycleConfiguration>", rules.concat());
+    let (aws, wire) = world(move |_| Some(answer(200, body.clone())));
+    let found = aws.lifecycle(&east(), "portal-archive").await.unwrap();
+    let known = |id: &str, prefix: &str, is_narrower: bool, moves: bool, expires: Option<Expiry>| LifecycleRule {
+        id: id.to_owned(),
+        prefix: prefix.to_owned(),
+        is_narrower,
+        moves_to: if moves { vec!["DEEP_ARCHIVE".to_owned()] } else { Vec::new() },
+        expires,
+    };
+    let date = Some(Expiry::On { at: "2040-01-01T00:00:00Z".parse().unwrap() });
+    let wanted = [
+        known("all", "", false, true, Some(Expiry::Days { days: 2_557 })),
+        known("prefix", "archive-", false, true, None),
+        known("and", "archive-", true, false, date),
+        known("tag", "", true, true, None),
+        known("size", "", true, true, None),
+        known("old", "logs/", false, false, None),
+        known("versions", "", false, false, None),
+    ];
+    assert_eq!(found, wanted);
+    assert!(wire.only().uri.contains("portal-archive.s3.us-east-1.") && wire.only().uri.contains("?lifecycle"), "{}", wire.only().uri);
+}
+
+#[tokio::test]
+async fn a_bucket_without_a_lifecycle_has_no_rules_and_one_that_cannot_be_asked_is_an_error() {
+    let asked = async |status: u16, code: &'static str| {
+        let (aws, _) = world(move |_| Some(answer(status, format!("<Error><Code>{code}</Code></Error>"))));
+        aws.lifecycle(&east(), "portal-archive").await.map_err(|error| error.fault)
+    };
+    assert_eq!(asked(404, "NoSuchLifecycleConfiguration").await, Ok(Vec::new()));
+    assert_eq!(asked(404, "NoSuchBucket").await, Err(CallFault::NotFound));
+    assert_eq!(asked(403, "AccessDenied").await, Err(CallFault::Denied));
 }

@@ -41,6 +41,22 @@ const MODELLED: &[(&str, &[(&str, CallFault)])] = &[
         ],
     ),
     (
+        "rds: DescribeExportTasks, StartExportTask",
+        &[
+            ("DBClusterNotFoundFault", NotFound),
+            ("DBClusterSnapshotNotFoundFault", NotFound),
+            ("DBSnapshotNotFound", NotFound),
+            ("ExportTaskAlreadyExists", Rejected),
+            ("ExportTaskNotFound", NotFound),
+            ("IamRoleMissingPermissions", Rejected),
+            ("IamRoleNotFound", Rejected),
+            ("InvalidExportOnly", Rejected),
+            ("InvalidExportSourceState", Rejected),
+            ("InvalidS3BucketFault", Rejected),
+            ("KMSKeyNotAccessibleFault", Rejected),
+        ],
+    ),
+    (
         "rds: AddTagsToResource, DeleteDBInstance, RemoveTagsFromResource, RestoreDBInstanceFromDBSnapshot",
         &[
             ("AuthorizationNotFound", NotFound),

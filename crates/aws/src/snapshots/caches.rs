@@ -27,7 +27,7 @@ impl<X> Aws<X> {
             let Some(tags) = self.cache_snapshot_tags(&target.region, snapshot).await? else { return Ok(None) };
             let taken_at = taken(snapshot, status, now).map_err(|failed| target.failed(failed))?;
             // `CacheSize` is a rounded text of the memory, and nothing tells what the snapshot takes.
-            Ok(Some(Snapshot { name: name.into(), status, taken_at, size: None, kms_key: snapshot.kms_key_id().map(Into::into), tags }))
+            Ok(Some(Snapshot { name: name.into(), status, taken_at, size: None, kms_key: snapshot.kms_key_id().map(Into::into), tags, failures: Vec::new() }))
         });
         let snapshots: Vec<Option<Snapshot>> = looked.buffered(PAGES_SIDE_BY_SIDE).try_collect().await?;
         Ok(SnapshotPage { snapshots: snapshots.into_iter().flatten().collect(), next })

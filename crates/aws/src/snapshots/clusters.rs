@@ -74,5 +74,6 @@ fn described(snapshot: &DbClusterSnapshot, now: Timestamp) -> Result<Option<Snap
         size: None,
         kms_key: snapshot.kms_key_id().map(Into::into),
         tags: port_tags(snapshot.tag_list()),
+        failures: Vec::new(),
     }))
 }

@@ -37,7 +37,7 @@ impl<X> Aws<X> {
             let taken_at = taken(snapshot, status, now).map_err(|failed| target.failed(failed))?;
             let size = shards.iter().map(|object| object.size).sum();
             // The bucket encrypts, with a key that S3 tells of one object at a time: [`Buckets::object_key`].
-            Ok(Some(Snapshot { name: name.into(), status, taken_at, size: Some(size), kms_key: None, tags }))
+            Ok(Some(Snapshot { name: name.into(), status, taken_at, size: Some(size), kms_key: None, tags, failures: Vec::new() }))
         });
         let snapshots: Vec<Option<Snapshot>> = looked.buffered(PAGES_SIDE_BY_SIDE).try_collect().await?;
         Ok(SnapshotPage { snapshots: snapshots.into_iter().flatten().collect(), next })

@@ -73,6 +73,7 @@ fn described(snapshot: &DbSnapshot, now: Timestamp) -> Result<Option<Snapshot>, 
         size: None,
         kms_key: snapshot.kms_key_id().map(Into::into),
         tags: port_tags(snapshot.tag_list()),
+        failures: Vec::new(),
     }))
 }
 

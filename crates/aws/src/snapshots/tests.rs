@@ -1,3 +1,4 @@
+mod archives;
 mod caches;
 mod databases;
 mod recoverability;
@@ -41,7 +42,7 @@ fn tags() -> BTreeMap<Arc<str>, Arc<str>> {
 }
 
 fn copy<'a>(source: &'a SnapshotSource, from: &'a SnapshotPlace, to: &'a SnapshotPlace) -> SnapshotCopy<'a> {
-    SnapshotCopy { source, name: NAME, from, to, kms_key: Some("alias/portal-dr") }
+    SnapshotCopy { source, name: NAME, from, to, kms_key: Some("alias/portal-dr"), export: None }
 }
 
 const NAME: &str = "portal-nightly-20261126-020000-c0be236f";

@@ -26,7 +26,11 @@ pub(super) fn summary(outlook: &Outlook<'_>) -> String {
                 _ => "none".to_owned(),
             };
             let kept = reasons(points.iter().map(|(_, fate)| fate));
-            let how = destination.retention.as_ref().map_or_else(|| "until its lifecycle deletes them".to_owned(), retained);
+            let how = match (&destination.retention, destination.archive.as_ref().and_then(|to| to.stays.as_ref())) {
+                (Some(retention), _) => retained(retention),
+                (None, Some(stays)) => format!("{}, by its lifecycle: Muster deletes none", retained(stays)),
+                (None, None) => "until its lifecycle deletes them".to_owned(),
+            };
             let text = if kept.is_empty() { format!("{span}\nkept: {how}") } else { format!("{span}\nkept: {how}; there: {kept}") };
             rows.push(vec![(PLAIN, format!("  {}", destination.place)), (PLAIN, text)]);
         }

@@ -26,10 +26,11 @@ pub use caches::{CacheEndpoint, Caches, GlobalCacheState, GlobalCaches, GlobalMe
 pub use clones::{CLONE_PREFIX, CLONE_TAG, CloneOrder, CloneState, CloneStatus, Clones, LEASE_TAG};
 pub use compute::{GroupSize, GroupState, Headroom, ImageState, Images, LaunchTemplateState, LaunchTemplates, Parameters, Quotas, ScalingGroups};
 pub use databases::{DatabaseRole, DatabaseState, DatabaseStatus, Databases, Sql, SqlTarget, WriteAttempt};
-pub use objects::{Buckets, EncryptionKey, Keys, ObjectPage, StoredObject};
+pub use objects::{Buckets, EncryptionKey, Expiry, Keys, LifecycleRule, ObjectPage, StoredObject};
 pub use people::{Address, Channels, Message, Recipient};
 pub use snapshots::{
-    Recoverability, Requested, Snapshot, SnapshotCopy, SnapshotPage, SnapshotPlace, SnapshotQuota, SnapshotSource, SnapshotStatus, Snapshots, SourceKind,
+    ExportTask, FailedAttempt, Recoverability, Requested, Snapshot, SnapshotCopy, SnapshotPage, SnapshotPlace, SnapshotQuota, SnapshotSource, SnapshotStatus,
+    Snapshots, SourceKind,
 };
 pub use state::{
     Answer, Closing, Control, ControlState, Decisions, ExecutionState, Executions, KillSwitch, LaneState, Ledger, Note, Notes, OpenRun, Plans, Question,

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{CallError, Region, Timestamp};
 
 /// What snapshots are taken of.
@@ -62,6 +64,18 @@ pub struct Snapshot {
     pub kms_key: Option<Arc<str>>,
     /// Its tags.
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
+    /// The attempts that have failed, the oldest first: only exports of databases tell, whose every attempt has a name of its own.
+    pub failures: Vec<FailedAttempt>,
+}
+
+/// An attempt that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct FailedAttempt {
+    /// When it had failed.
+    pub at: Timestamp,
+    /// Why, in the service's words.
+    pub why: String,
 }
 
 /// A page of a listing.
@@ -86,6 +100,17 @@ pub struct SnapshotCopy<'a> {
     pub to: &'a SnapshotPlace,
     /// The key of the destination.
     pub kms_key: Option<&'a str>,
+    /// Of an export of a database's snapshot: who writes it, and what it is called.
+    pub export: Option<ExportTask<'a>>,
+}
+
+/// What RDS wants to know of an export besides its source, bucket and key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExportTask<'a> {
+    /// Its identifier, which no other one has or had; its objects' keys begin with it and a slash.
+    pub name: &'a str,
+    /// The ARN of the role that RDS takes to write into the bucket.
+    pub role: &'a str,
 }
 
 /// What became of a request for a snapshot.
@@ -100,7 +125,7 @@ pub enum Requested {
 /// Snapshots.
 pub trait Snapshots {
     /// A page of all snapshots of a source in a place, whoever made them; automated ones are not among them. A source without any has an empty page:
-    /// so has one that does not exist.
+    /// so has one that does not exist. In a bucket, the exports of those snapshots that still exist, each under its snapshot's name.
     async fn list_snapshots(&self, place: &SnapshotPlace, source: &SnapshotSource, after: Option<&str>) -> Result<SnapshotPage, CallError>;
 
     /// Starts a snapshot. `NotFound` where there is no such source; `Rejected` where the quota is reached, or the source is busy.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use muster_core::ports::{Buckets, EncryptionKey, Keys, ObjectPage};
+use muster_core::ports::{Buckets, EncryptionKey, Keys, LifecycleRule, ObjectPage};
 use muster_core::{CallError, Region};
 
 use crate::durations::LISTING;
@@ -12,6 +12,10 @@ use crate::world::World;
 impl Buckets for World {
     async fn list_objects(&self, region: &Region, bucket: &str, prefix: &str, after: Option<&str>) -> Result<ObjectPage, CallError> {
         self.read(data("s3:ListBucket", region, bucket, &LISTING), |estate, _| estate.list_objects(region, bucket, prefix, after)).await
+    }
+
+    async fn lifecycle(&self, region: &Region, bucket: &str) -> Result<Vec<LifecycleRule>, CallError> {
+        self.read(data("s3:GetLifecycleConfiguration", region, bucket, &LISTING), |estate, _| estate.lifecycle(region, bucket)).await
     }
 
     async fn object_key(&self, region: &Region, bucket: &str, key: &str) -> Result<Option<Arc<str>>, CallError> {

@@ -13,12 +13,18 @@ use crate::world::World;
 impl Snapshots for World {
     async fn list_snapshots(&self, place: &SnapshotPlace, source: &SnapshotSource, after: Option<&str>) -> Result<SnapshotPage, CallError> {
         let operation = match (source.kind, &place.bucket) {
-            (_, Some(_)) => "s3:ListBucket",
+            (SourceKind::Instance | SourceKind::Cluster, Some(_)) => "rds:DescribeExportTasks",
+            (SourceKind::Cache, Some(_)) => "s3:ListBucket",
             (SourceKind::Instance, None) => "rds:DescribeDBSnapshots",
             (SourceKind::Cluster, None) => "rds:DescribeDBClusterSnapshots",
             (SourceKind::Cache, None) => "elasticache:DescribeSnapshots",
         };
-        self.read(control(operation, &place.region, &*source.name), |estate, stale| estate.list_snapshots(place, source, after, stale)).await
+        let is_export = operation == "rds:DescribeExportTasks";
+        self.read(control(operation, &place.region, &*source.name), |estate, stale| match is_export {
+            true => estate.list_exports(place, source, after, stale),
+            false => estate.list_snapshots(place, source, after, stale),
+        })
+        .await
     }
 
     async fn create_snapshot(&self, region: &Region, source: &SnapshotSource, name: &str, tags: &BTreeMap<Arc<str>, Arc<str>>) -> Result<Requested, CallError> {
@@ -31,6 +37,10 @@ impl Snapshots for World {
     }
 
     async fn copy_snapshot(&self, copy: &SnapshotCopy<'_>) -> Result<Requested, CallError> {
+        if let Some(export) = copy.export {
+            let calling = control("rds:StartExportTask", &copy.to.region, export.name).changing();
+            return self.mutate(calling, |estate| estate.start_export(copy, export.name)).await;
+        }
         let operation = match copy.source.kind {
             SourceKind::Instance => "rds:CopyDBSnapshot",
             SourceKind::Cluster => "rds:CopyDBClusterSnapshot",

@@ -275,11 +275,12 @@ fn newest(twin: &Rc<Twin>, place: &SnapshotPlace, backup: &str) -> Option<Timest
     })
 }
 
-/// What Muster takes on a schedule, in regions.
+/// What Muster takes on a schedule, in regions, and its archives.
 fn made(plan: &Plan) -> Vec<muster_backups::Expectation> {
     let rules = Rules::of(plan);
     let is_made = |expected: &muster_backups::Expectation| {
-        expected.place.bucket.is_none() && rules.lines.iter().any(|line| line.name == expected.backup && line.every.is_some())
+        let is_told = expected.place.bucket.is_none() || expected.archive.is_some();
+        is_told && rules.lines.iter().any(|line| line.name == expected.backup && line.every.is_some())
     };
     expectations(plan).into_iter().filter(is_made).collect()
 }
@@ -342,7 +343,10 @@ impl Year {
             let here =
                 problems.iter().filter(|problem| problem.backup.as_deref() == Some(expected.backup.as_str()) && problem.place == expected.place.to_string());
             let alarms: Vec<_> = here.filter(|problem| problem.alarms).collect();
-            let newest = newest(&muster.twin, &place(expected.place.region.as_str()), expected.backup.as_str());
+            let newest = match &expected.archive {
+                Some(_) => muster.twin.look(|estate| estate.newest_export(expected.prefix.as_deref().unwrap(), now)),
+                None => newest(&muster.twin, &place(expected.place.region.as_str()), expected.backup.as_str()),
+            };
             let is_late = newest.is_none_or(|newest| now.since(newest) > expected.at_most.unwrap());
             if is_late && alarms.is_empty() {
                 self.unalarmed.push(format!("{} in {} at {now}: {newest:?}", expected.backup, expected.place));
@@ -376,7 +380,7 @@ fn slots_of(name: &str, days: u64, least_deleted: u64) {
         assert!(year.most_in_flight <= 20 && crowded == 0, "{name}: {} copies in flight, {crowded} refused", year.most_in_flight);
         // "Kept as long as it must and no longer": after the quiet weeks, as many are there as the schedule would have left, and what still moves.
         let assumed = muster_backups::assumed(&Rules::of(plan), twin.now());
-        for expected in made(plan) {
+        for expected in made(plan).into_iter().filter(|expected| expected.archive.is_none()) {
             let there = twin.look(|estate| {
                 let here = estate.snapshots.there.iter().filter(|((at, _), _)| at.region == expected.place.region && at.bucket.is_none());
                 here.filter(|(_, stored)| stored.tags.get("muster:backup").is_some_and(|backup| expected.backup == **backup)).count()

@@ -2,6 +2,7 @@
 //! twin, and whole flows where the order of states is the subject.
 
 mod answers;
+mod archives;
 mod backups;
 mod fences;
 mod fleets;

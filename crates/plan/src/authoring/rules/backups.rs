@@ -14,6 +14,7 @@ pub(super) fn check(plan: &Plan, findings: &mut Findings<'_>) {
         taken_of(plan, &at, backup, findings);
         kept(&at, backup, findings);
         deleted(&at, backup, findings);
+        archived(&at, backup, findings);
         copied(&at, backup, findings);
     }
     needed(plan, findings);
@@ -45,7 +46,7 @@ fn made(at: &str, backup: &Backup, findings: &mut Findings<'_>) {
         }
         (None, Some(_)) => {}
     }
-    let needs_part = matches!(backup.method, BackupMethod::DatabaseSnapshot | BackupMethod::AutomatedBackups | BackupMethod::CacheSnapshot { .. });
+    let needs_part = backup.method.is_made_by_muster() || backup.method == BackupMethod::AutomatedBackups;
     if needs_part && backup.of.is_none() {
         findings.error(
             "no-source",
@@ -60,7 +61,7 @@ fn made(at: &str, backup: &Backup, findings: &mut Findings<'_>) {
 fn taken_of(plan: &Plan, at: &str, backup: &Backup, findings: &mut Findings<'_>) {
     let Some((section, name)) = backup.of.as_ref().and_then(|of| of.parts()) else { return };
     let (wanted, external) = match &backup.method {
-        BackupMethod::DatabaseSnapshot | BackupMethod::AutomatedBackups => {
+        BackupMethod::DatabaseSnapshot | BackupMethod::AutomatedBackups | BackupMethod::SnapshotExport { .. } => {
             ("databases", plan.database(name).is_some_and(|database| database.kind == DatabaseKind::External))
         }
         BackupMethod::CacheSnapshot { .. } => ("caches", plan.cache(name).is_some_and(|cache| cache.kind == CacheKind::External)),
@@ -134,6 +135,46 @@ fn deleted(at: &str, backup: &Backup, findings: &mut Findings<'_>) {
     }
 }
 
+/// An archive lies in one bucket, and stays there for a time that the bucket's lifecycle can be held against.
+fn archived(at: &str, backup: &Backup, findings: &mut Findings<'_>) {
+    let BackupMethod::SnapshotExport { role, .. } = &backup.method else { return };
+    let is_role = role.split(':').collect::<Vec<_>>();
+    if !matches!(is_role.as_slice(), ["arn", partition, "iam", "", account, name]
+        if partition.starts_with("aws") && account.len() == 12 && account.bytes().all(|digit| digit.is_ascii_digit()) && name.starts_with("role/"))
+    {
+        findings.error(
+            "no-role",
+            &format!("{at}/method/role"),
+            format!("`{role}` is not the ARN of an IAM role"),
+            "write it whole, such as `arn:aws:iam::123456789012:role/shop-archive`: the role that RDS may take to write into the bucket",
+        );
+    }
+    if matches!(backup.retention, Some(Retention::Generations { .. } | Retention::Versions { .. })) {
+        findings.error(
+            "no-archive",
+            &format!("{at}/retention"),
+            format!("what lies in the bucket of `{}` goes by its age: a lifecycle counts no generations", backup.name),
+            "write `retention: {kind: for, keep: 2557d}`, or `{kind: indefinite}`",
+        );
+    }
+    if backup.copy.is_some() {
+        findings.error(
+            "no-archive",
+            &format!("{at}/copy"),
+            format!("`{}` is exported into one bucket, and Muster copies no exports", backup.name),
+            "remove `copy`; to have it in the other region too, let S3 replicate the bucket, and write the replica down as `method: {kind: s3Objects, …}`, without `of`",
+        );
+    }
+    if !backup.adopt.is_empty() {
+        findings.error(
+            "adopts-nothing",
+            &format!("{at}/adopt"),
+            format!("`{}` exports the snapshots that Muster takes for it, and keeps the newest of them", backup.name),
+            "remove `adopt`",
+        );
+    }
+}
+
 fn copied(at: &str, backup: &Backup, findings: &mut Findings<'_>) {
     let Some(copy) = &backup.copy else { return };
     if copy.vault.is_some() && backup.method != BackupMethod::DatabaseSnapshot {
@@ -184,7 +225,7 @@ fn copied(at: &str, backup: &Backup, findings: &mut Findings<'_>) {
             ),
             _ => {}
         },
-        BackupMethod::S3Objects { .. } | BackupMethod::External { .. } => {}
+        BackupMethod::SnapshotExport { .. } | BackupMethod::S3Objects { .. } | BackupMethod::External { .. } => {}
     }
 }
 
