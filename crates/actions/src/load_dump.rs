@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::batch::{Batch, Pace};
 use crate::clones::{Origin, Part, clone_name, clone_of, parts, serving};
 use crate::listed::{End, Listed, read_pages};
-use crate::notes::{self, Loading, loading, note_loading};
+use crate::notes::{self, Loading, loading, note_loading, note_order};
 
 /// The action.
 pub const LOAD_DUMP: Action = Action { name: "load-dump", conduct: Conduct::Mutates };
@@ -70,13 +70,13 @@ enum Step<'a> {
     Failed(&'a str),
 }
 
-/// `since`: the attempt of the phase. A person who answers `retry` begins another one.
+/// `since`: when this attempt of the phase began. A person who answers `retry` begins another one: what had failed by then is made again.
 fn decide<'a>(loading: Option<&Loading>, build: Option<&'a BuildState>, since: Timestamp, now: Timestamp) -> Step<'a> {
     let Some(loading) = loading else { return Step::Choose };
     match build.map(|build| &build.status) {
         Some(BuildStatus::Succeeded) => Step::Done,
         Some(BuildStatus::Running { phase }) => Step::Await(phase),
-        Some(BuildStatus::Failed { .. }) if loading.since != since => Step::Choose,
+        Some(BuildStatus::Failed { .. }) if build.and_then(|build| build.ended_at).unwrap_or(loading.asked_at) < since => Step::Choose,
         Some(BuildStatus::Failed { why }) => Step::Failed(why),
         // With another token, and so into another database: should the first call have arrived after all, the two builds know nothing of each other.
         None if loading.build.is_none() => {
@@ -87,7 +87,7 @@ fn decide<'a>(loading: Option<&Loading>, build: Option<&'a BuildState>, since: T
             }
         }
         None if now.since(loading.asked_at) < SHOWN => Step::Await("not shown yet"),
-        None if loading.since != since => Step::Choose,
+        None if loading.asked_at < since => Step::Choose,
         None => Step::Failed("CodeBuild does not know it any more"),
     }
 }
@@ -152,9 +152,10 @@ where
                 let log = build.as_ref().and_then(|build| build.log.as_deref());
                 batch.failed(failed(part, dump, &loading, why, log));
             }
-            (Step::Choose, _) => {
-                let Some(loading) = choose(world, cx, part, dump, &server, &mut batch).await? else { continue };
-                note_loading(world, cx.run, &part.of, &loading).await?;
+            (Step::Choose, earlier) => {
+                let attempt = earlier.map_or(0, |loading| loading.attempt) + 1;
+                let Some(order) = choose(world, cx, part, dump, &server, &mut batch).await? else { continue };
+                let loading = note_order(world, cx.run, &part.of, Loading { attempt, ..order }).await?;
                 ask(world, cx, part, dump, &server, loading, &mut batch).await?;
             }
             (_, None) => {}
@@ -217,7 +218,7 @@ fn load_of(cx: &Context<'_, Plan>, part: &Part<'_>, backup: &Backup, newest: &Re
     let taken_at = slot.ok_or_else(|| ActionError::Invalid(format!("no schedule says which instant the data of {} is of", newest.name)))?;
     let token = Hash::of(format!("{}\n{}\n{now}", cx.run.id, part.of.0).as_bytes()).to_string().chars().take(32).collect();
     let time_out = server.lease.since(now);
-    Ok(Loading { since: cx.since, object: newest.name.clone(), taken_at, asked_at: now, token, time_out, build: None, passed_over: None })
+    Ok(Loading { attempt: 1, object: newest.name.clone(), taken_at, asked_at: now, token, time_out, build: None, passed_over: None })
 }
 
 /// Asks for the build that is noted. What the answer says is noted too.
@@ -309,7 +310,7 @@ mod tests {
 
     fn loading(build: Option<&str>) -> Loading {
         Loading {
-            since: ASKED,
+            attempt: 1,
             object: "daily/pg-dump-1".into(),
             taken_at: ASKED.before(Duration::from_hours(6)),
             asked_at: ASKED,
@@ -328,7 +329,7 @@ mod tests {
     fn a_load_is_asked_for_once_waited_for_and_after_a_failure_made_again_by_a_persons_word_only() {
         let (at_once, later, retried) = (ASKED, ASKED.after(Duration::from_mins(10)), ASKED.after(Duration::from_mins(1)));
         let running = build(BuildStatus::Running { phase: "BUILD".into() });
-        let failed = build(BuildStatus::Failed { why: "FAILED in BUILD".into() });
+        let failed = BuildState { ended_at: Some(ASKED.after(Duration::from_secs(30))), ..build(BuildStatus::Failed { why: "FAILED in BUILD".into() }) };
         let (asked, known) = (loading(None), loading(Some("kaireon-pg-restore:1")));
         for (loading, build, since, now, wanted) in [
             (None, None, ASKED, at_once, Step::Choose),

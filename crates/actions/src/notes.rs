@@ -292,8 +292,8 @@ pub(crate) async fn note_cache_asked(world: &impl Notes, run: &Run, cache: &Name
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Loading {
-    /// The attempt of the phase that has asked for it.
-    pub(crate) since: Timestamp,
+    /// Which load of the run's it is of that part, from 1 on.
+    pub(crate) attempt: u32,
     /// The object's key.
     pub(crate) object: String,
     /// The instant that its data is of.
@@ -314,6 +314,15 @@ pub(crate) struct Loading {
 /// The load of a part's dump, if it was asked for.
 pub(crate) async fn loading(world: &impl Notes, run: &Run, of: &PartReference) -> Result<Option<Loading>, ActionError> {
     read(world, &run.id.0, &load_note(of)).await
+}
+
+/// An order that is to be placed. Of two of one attempt that are written down at once, the first counts: whoever wrote the other places that one.
+pub(crate) async fn note_order(world: &impl Notes, run: &Run, of: &PartReference, order: Loading) -> Result<Loading, ActionError> {
+    let name = format!("{}/{}", load_note(of), order.attempt);
+    let stands = world.note_once(&run.id.0, &name, &json!(order)).await?;
+    let order = parse(&run.id.0, &name, Some(&stands))?.unwrap_or(order);
+    note_loading(world, run, of, &order).await?;
+    Ok(order)
 }
 
 pub(crate) async fn note_loading(world: &impl Notes, run: &Run, of: &PartReference, loading: &Loading) -> Result<(), CallError> {

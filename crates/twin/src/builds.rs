@@ -103,6 +103,11 @@ impl Estate {
         if now.after(order.time_out) > lease.max(now).after(TOKEN) {
             self.violate(15, format!("a build may go on for {} after the lease of {}", now.after(order.time_out).since(lease), clone.1));
         }
+        let is_beside =
+            |build: &Build| build.clone == clone && now.since(build.asked_at) < TOKEN && matches!(self.status_of(build), BuildStatus::Running { .. });
+        if self.builds.there.values().any(is_beside) {
+            self.violate(16, format!("a dump is loaded into {} twice at once", clone.1));
+        }
         let is_taken = |build: &Build| build.clone == clone && build.variables.get(DATABASE_VARIABLE) == variables.get(DATABASE_VARIABLE);
         let is_taken = self.builds.there.values().any(is_taken);
         let (slot, missing) = self.dump_behind(order.region, variables.get(DUMP_VARIABLE).map_or("", String::as_str));

@@ -50,7 +50,7 @@ const RULES: [(u8, &str); 14] = [
     (13, "an old primary that returns is fenced"),
     (14, "no backup is deleted that is the last good one, in use, being copied, young, held, or made by others"),
     (15, "no clone outlives its lease by more than an hour, and Muster deletes, and loads dumps into, no instance that is not its clone"),
-    (16, "nothing is made twice: no slot's snapshot, and no run's clone of a part"),
+    (16, "nothing is made twice: no slot's snapshot, no run's clone of a part, and no load of a dump beside another"),
 ];
 
 /// Acceptances that were recorded, and the first violation.

@@ -414,6 +414,20 @@ fn a_dump_is_loaded_once_however_often_it_is_asked_for_into_a_clone_that_has_roo
 }
 
 #[test]
+fn two_invocations_side_by_side_start_one_build() {
+    on(&kaireon(), &quiet(), |twin| async move {
+        let muster = Prove::of_part(&twin, DUMP).await;
+        muster.until_done("restore-clone").await.unwrap();
+        for _ in 0..2 {
+            let (one, other) = futures::join!(muster.call("load-dump", None), muster.call("load-dump", None));
+            assert!(!one.unwrap().is_done() && !other.unwrap().is_done());
+        }
+        muster.until_done("load-dump").await.unwrap();
+        assert_eq!((twin.look(|estate| estate.builds.there.len()), violations(&twin)), (1, None));
+    });
+}
+
+#[test]
 fn a_load_that_failed_is_made_again_by_a_persons_word_into_another_database() {
     on(&kaireon(), &quiet(), |twin| async move {
         let muster = Prove::of_part(&twin, DUMP).await;
