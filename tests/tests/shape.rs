@@ -133,7 +133,9 @@ fn every_phase_that_can_hold_can_be_retried_and_skipped() {
     for (file, machine) in machines() {
         for (name, state, scope) in states(&machine) {
             for catch in state["Catch"].as_array().into_iter().flatten() {
-                let Some(next) = catch["Next"].as_str().filter(|next| next.starts_with("Hold")) else { continue };
+                // Some look once more before they wait for anybody.
+                let next = catch["Next"].as_str().map(|next| if next == "LookFirst" { "Hold" } else { next });
+                let Some(next) = next.filter(|next| next.starts_with("Hold")) else { continue };
                 let settle = scope["States"][next]["Next"].as_str().unwrap();
                 let answers = scope["States"][settle]["Next"].as_str().unwrap();
                 let rules = scope["States"][answers]["Choices"].as_array().unwrap();
