@@ -66,8 +66,8 @@ PLANS := plans/basecoat.yaml plans/kaireon.yaml plans/kredete.yaml
 .PHONY: simulate
 simulate: build ## Lets the plans go through 2,000 disasters each, each fault of each call, and half a year of backups
 	$(RELEASE) simulate $(PLANS) --runs 2000
-	$(RELEASE) simulate $(PLANS) --every-call --at-most 1
-	$(RELEASE) simulate $(PLANS) --every-death --at-most 1
+	$(RELEASE) simulate $(PLANS) --flow region-failover --every-call --at-most 1
+	$(RELEASE) simulate $(PLANS) --flow region-failover --every-death --at-most 1
 	$(RELEASE) backups simulate $(PLANS) --days 183
 
 .PHONY: soak

@@ -72,8 +72,8 @@ where
         match copies(world, cx.plan, &part.made_of(), &part.source).await {
             Err(error) => batch.call_failed(&part.of.0, error),
             Ok(copies) => {
-                // Another part's clone may have been made of the same one.
-                let is_used = |snapshot: &str| clones.iter().filter_map(|clone| origin(clone)).any(|origin| origin.snapshot == snapshot);
+                // Another part's clone may have been made of the same one, or that of a run that died: with the last of them the sweep takes the mark off.
+                let is_used = |snapshot: &str| listed.iter().filter_map(origin).any(|origin| origin.snapshot == snapshot);
                 for marked in copies.iter().filter(|copy| is_marked(copy, &cx.run.id) && !is_used(&copy.name)) {
                     match world.unmark_snapshot(region, &marked.name, USED_BY_TAG).await {
                         Ok(()) => batch.done(format!("the mark on {}", marked.name)),

@@ -10,12 +10,12 @@
 use muster_backups::RecoveryPoint;
 use muster_core::ports::{CloneOrder, CloneState, CloneStatus, Clones, Notes, Requested, Snapshots};
 use muster_core::{Action, ActionError, CallError, CallFault, Clock, Conduct, Context, Duration, Evidence, Finding, Progress};
-use muster_plan::{PartReference, Plan};
+use muster_plan::{Flow, PartReference, Plan};
 use serde::Deserialize;
 
 use crate::backups::USED_BY_TAG;
 use crate::batch::{Batch, Landed, Pace};
-use crate::clones::{Part, clone_name, clone_of, copies, newest, origin, parts, tags, untagged};
+use crate::clones::{Part, clone_name, clone_of, copies, is_marked, newest, origin, parts, tags, untagged};
 use crate::notes::Finished;
 
 /// The action.
@@ -123,8 +123,10 @@ where
     W: Clock + Clones,
 {
     let region = &cx.plan.regions.standby;
-    // One that somebody else uses stays already, and the mark is theirs.
-    if backup.used_by.is_empty() {
+    // One that somebody else uses stays already, and the mark is theirs. That of an earlier restore test is taken over: one is open at a time, so that
+    // run is over, and its mark is taken off some day.
+    let of_restore_tests = format!("{}.{}.", cx.plan.service, Flow::RestoreTest.as_str());
+    if !is_marked(backup, &cx.run.id) && backup.used_by.iter().all(|by| by.starts_with(&of_restore_tests)) {
         world.mark_snapshot(region, &backup.name, USED_BY_TAG, &cx.run.id.0).await?;
     }
     let tags = tags(cx.plan, cx.run, &part.of, backup, world.now());

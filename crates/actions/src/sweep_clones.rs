@@ -15,7 +15,7 @@ use muster_plan::{DatabaseKind, Flow, PartReference, Plan};
 use serde::Deserialize;
 
 use crate::backups::{SERVICE_TAG, USED_BY_TAG, source_of};
-use crate::clones::{PART_TAG, copies};
+use crate::clones::{PART_TAG, SNAPSHOT_TAG, copies};
 
 /// The action.
 pub const SWEEP_CLONES: Action = Action { name: "sweep-clones", conduct: Conduct::Undoes };
@@ -55,10 +55,11 @@ fn decide(clone: &CloneState, now: Timestamp) -> Step {
     }
 }
 
-/// Whether a mark protects nothing any more: its run is not open, and nothing is being made of the snapshot.
+/// Whether a mark protects nothing any more: no restore test of the service is open, which may have taken it over, and nothing is made of the snapshot.
 fn is_over(mark: &Mark, lane: &LaneState, clones: &[CloneState]) -> bool {
-    let is_open = lane.open.as_ref().is_some_and(|open| open.run.id.0 == mark.run);
-    !is_open && !clones.iter().any(|clone| clone.tags.get(CLONE_TAG) == Some(&mark.run))
+    let is_of =
+        |clone: &CloneState| clone.tags.get(CLONE_TAG) == Some(&mark.run) || clone.tags.get(SNAPSHOT_TAG).is_some_and(|made_of| **made_of == *mark.snapshot);
+    lane.open.is_none() && !clones.iter().any(is_of)
 }
 
 /// Removes what is over. Called twice, it removes nothing twice.
