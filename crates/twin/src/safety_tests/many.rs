@@ -43,10 +43,22 @@ impl Protect {
 
     /// An action, as the state machine calls it: with its last answer, until it is done or fails. How often it was called, and the longest call.
     async fn whole(&self, action: &str) -> (Result<Progress, Failure>, usize, Duration) {
+        self.whole_but(action, |_| false).await
+    }
+
+    /// The same; of those calls that `die`, the process is gone after seven seconds, and with it what it had kept in mind.
+    async fn whole_but(&self, action: &str, die: impl Fn(usize) -> bool) -> (Result<Progress, Failure>, usize, Duration) {
         let (mut last, mut longest) = (None::<Progress>, Duration::ZERO);
         for calls in 1..1_000 {
             let began = self.twin.now();
-            let progress = match self.call_after(action, last.as_ref()).await {
+            let call = self.call_after(action, last.as_ref());
+            if die(calls) {
+                // What comes to its end before is lost all the same: nobody hears the answer.
+                let _ = tokio::time::timeout(std::time::Duration::from_secs(7), call).await;
+                pass(1).await;
+                continue;
+            }
+            let progress = match call.await {
                 Ok(progress) => progress,
                 Err(failure) => return (Err(failure), calls, longest),
             };
@@ -125,5 +137,24 @@ fn the_copies_of_five_hundred_databases_wait_for_their_turn_and_for_no_invocatio
         assert!(calls > 5 && longest < SHORT_ENOUGH, "{calls} calls, the longest of {longest}");
         let (copies, crowded) = (muster.names("eu-central-1").len(), twin.look(|estate| estate.snapshots.crowded));
         assert!((COPIES_PER_REGION..DATABASES).contains(&copies) && crowded == 0, "{copies} copies, {crowded} of them one too many");
+    });
+}
+
+#[test]
+fn a_round_whose_every_other_invocation_dies_takes_and_deletes_the_same_once_each() {
+    on(&plan(20, DATABASES, None), &quiet(), |twin| async move {
+        let muster = Protect::of(&twin).await;
+        twin.look(|estate| estate.snapshots.quota = Some(20_000));
+        muster.fill(20);
+        let dies = |call: usize| call.is_multiple_of(2);
+        let (pruned, calls, _) = muster.whole_but("prune-backups", dies).await;
+        pruned.unwrap();
+        assert!(calls > 10, "{calls} calls");
+        assert_eq!(twin.look(|estate| estate.snapshots.deleted), DATABASES as u64);
+        let (taken, calls, _) = muster.whole_but("take-backup", dies).await;
+        taken.unwrap();
+        assert!(calls > 10, "{calls} calls");
+        assert_eq!(twin.look(|estate| estate.snapshots.made), DATABASES as u64);
+        assert_eq!(violations(&twin), None);
     });
 }
