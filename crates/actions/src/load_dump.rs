@@ -20,6 +20,7 @@ use crate::batch::{Batch, Pace};
 use crate::clones::{Origin, Part, clone_name, clone_of, parts, serving};
 use crate::listed::{End, Listed, read_pages};
 use crate::notes::{self, Loading, loading, note_loading, note_order};
+use crate::round::is_over;
 
 /// The action.
 pub const LOAD_DUMP: Action = Action { name: "load-dump", conduct: Conduct::Mutates };
@@ -44,8 +45,6 @@ pub const RUN_VARIABLE: &str = "MUSTER_RUN";
 const SAME_TOKEN: Duration = Duration::from_mins(4);
 /// A build that CodeBuild does not show so long after it has told its id does not exist.
 const SHOWN: Duration = Duration::from_mins(5);
-/// An invocation reads listings for so long.
-const READING: Duration = Duration::from_secs(20);
 
 /// A clone with its server.
 struct Server {
@@ -184,7 +183,7 @@ where
     let note = format!("dumps/{}", dump.backup);
     let known: Option<Listed> = if cx.elapsed().is_zero() { None } else { notes::read(world, &cx.run.id.0, &note).await? };
     let mut listed = known.filter(|known| known.since == cx.since).unwrap_or_else(|| Listed::new(cx.since));
-    if listed.end.is_none() && read_pages(world, &place.region, bucket, prefix, &mut listed, || world.now().since(cx.now) >= READING).await {
+    if listed.end.is_none() && read_pages(world, &place.region, bucket, prefix, &mut listed, || is_over(world, cx)).await {
         listed.end = Some(End::Read);
     }
     let Some(found) = listed.found(&place, &part.made_of()) else {

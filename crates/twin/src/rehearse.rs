@@ -150,16 +150,7 @@ impl Rehearser {
             record.calls = twin.look(|estate| estate.made.take()).unwrap_or_default();
             record.events = events.map(|events| events.take()).unwrap_or_default();
         }
-        let longest = state_machines.longest_history();
-        // The engine holds the functions, and these hold the twin: nothing of a run outlives it.
-        twin.release_engine();
-        twin.look(|estate| {
-            estate.effort.longest_history = longest;
-            if estate.guard.violation().is_none() {
-                estate.check_end(&runs(estate), still_running);
-            }
-            estate.conclude(scenario)
-        })
+        came_to(&twin, scenario, state_machines.longest_history(), still_running)
     }
 
     pub(crate) fn step_functions(&self, scenario: &Scenario, twin: &Rc<Twin>, functions: &Rc<Functions>) -> Rc<StateMachines> {
@@ -250,6 +241,19 @@ pub(crate) fn record_events(machines: &Rc<StateMachines>, flow: Flow) -> Rc<RefC
         }
     });
     events
+}
+
+/// What a rehearsal came to, once the invariants have looked at its end.
+pub(crate) fn came_to(twin: &Twin, scenario: &Scenario, longest_history: u64, still_running: bool) -> Rehearsal {
+    // The engine holds the functions, and these hold the twin: nothing of a run outlives it.
+    twin.release_engine();
+    twin.look(|estate| {
+        estate.effort.longest_history = longest_history;
+        if estate.guard.violation().is_none() {
+            estate.check_end(&runs(estate), still_running);
+        }
+        estate.conclude(scenario)
+    })
 }
 
 /// Every run that is open or has written into its ledger.

@@ -17,7 +17,7 @@ use crate::console::Console;
 use crate::estate::Estate;
 use crate::functions::Functions;
 use crate::outcome::Rehearsal;
-use crate::rehearse::{Onlooker, Rehearser, record_events, runs};
+use crate::rehearse::{Onlooker, Rehearser, came_to, record_events};
 use crate::scenario::Scenario;
 use crate::snapshots::Stored;
 use crate::world::Twin;
@@ -90,16 +90,7 @@ impl Rehearser {
         if let (Some(record), Some((calls, events))) = (record, recorded) {
             (record.calls, record.events) = (calls, events);
         }
-        let still_running = machines.any_running();
-        let longest = machines.longest_history();
-        twin.release_engine();
-        twin.look(|estate| {
-            estate.effort.longest_history = longest;
-            if estate.guard.violation().is_none() {
-                estate.check_end(&runs(estate), still_running);
-            }
-            estate.conclude(scenario)
-        })
+        came_to(&twin, scenario, machines.longest_history(), machines.any_running())
     }
 }
 
